@@ -1,0 +1,323 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Netlink attributes: a codec a type, a table a family (linux/netlink.h: struct nlattr).
+
+An attribute is `u16 length, u16 type, payload`, padded to 4 bytes; the length counts the header. The two top bits of
+the type say "holds attributes" and "in network byte order"; decoding ignores them, encoding sets the first.
+
+A `Codec` turns `data[start:end]` into a plain value and a value back into bytes. A `Table` is built from one row an
+attribute, `(number, name, codec)`, and is the whole knowledge about a family of attributes: decoding, encoding,
+validation and the naming of what the kernel complains of all come from it. Attributes that a table does not know are
+skipped, so that a newer kernel's additions do no harm.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import typing as t
+
+from .errors import NetlinkDecodeError, NetlinkEncodeError
+
+HEADER = struct.Struct("=HH")
+NLA_F_NESTED = 0x8000
+NLA_TYPE_MASK = 0x3FFF
+
+Decode = t.Callable[[bytes, int, int], t.Any]
+Encode = t.Callable[[t.Any], bytes]
+
+
+class Codec(t.NamedTuple):
+    """`decode(data, start, end)` raises NetlinkDecodeError; `encode(value)` raises ValueError saying what it takes."""
+
+    decode: Decode
+    encode: Encode
+    table: t.Optional[Table] = None  # of what lies inside, where attributes do
+
+
+class Row(t.NamedTuple):
+    number: int
+    name: str
+    codec: Codec
+
+
+class Table:
+    """The attributes of one family, by number (to decode) and by name (to encode)."""
+
+    __slots__ = ("_decoders", "rows")
+
+    def __init__(self, *rows: tuple[int, str, Codec]) -> None:
+        self.rows = {name: Row(number, name, codec) for number, name, codec in rows}
+        self._decoders = {number: (name, codec.decode) for number, name, codec in rows}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.rows
+
+    def name_of(self, number: int) -> str:
+        row = self._decoders.get(number & NLA_TYPE_MASK)
+        return row[0] if row else f"#{number & NLA_TYPE_MASK}"
+
+    def decode(self, data: bytes, start: int, end: int) -> dict[str, t.Any]:
+        """Values by name, of the attributes in `data[start:end]` that this table knows."""
+        out: dict[str, t.Any] = {}
+        known = self._decoders.get
+        unpack = HEADER.unpack_from
+        while end - start >= 4:
+            length, number = unpack(data, start)
+            stop = start + length
+            if length < 4 or stop > end:
+                raise NetlinkDecodeError(f"attribute {number} of {length} bytes at offset {start}, {end - start} left")
+            row = known(number & NLA_TYPE_MASK)
+            if row:
+                out[row[0]] = row[1](data, start + 4, stop)
+            start = (stop + 3) & ~3
+        return out
+
+    def encode(self, values: t.Mapping[str, t.Any]) -> bytes:
+        """Attributes for `values`, in their order; None leaves one out. Raises NetlinkEncodeError."""
+        return b"".join([self.encode_one(name, value) for name, value in values.items() if value is not None])
+
+    def encode_one(self, name: str, value: t.Any) -> bytes:
+        row = self.rows.get(name)
+        if row is None:
+            raise NetlinkEncodeError(name, f"unknown; known are {', '.join(sorted(self.rows))}")
+        try:
+            payload = row.codec.encode(value)
+        except NetlinkEncodeError as error:
+            raise error.inside(name) from None
+        except (ValueError, TypeError, struct.error, OSError) as error:
+            raise NetlinkEncodeError(name, f"{error}, not {value!r}") from None
+        return attribute(row.number | (NLA_F_NESTED if row.codec.table else 0), payload)
+
+
+def attribute(number: int, payload: bytes) -> bytes:
+    """One attribute as the kernel reads it, padding included."""
+    if len(payload) > 0xFFFB:
+        raise NetlinkEncodeError(f"#{number & NLA_TYPE_MASK}", f"at most 65531 bytes, not {len(payload)}")
+    return HEADER.pack(len(payload) + 4, number) + payload + b"\0" * (-len(payload) & 3)
+
+
+def walk(data: bytes, start: int, end: int) -> t.Iterator[tuple[int, int, int]]:
+    """`(number, start, end)` of each attribute's payload, without any table."""
+    while end - start >= 4:
+        length, number = HEADER.unpack_from(data, start)
+        if length < 4 or start + length > end:
+            raise NetlinkDecodeError(f"attribute {number} of {length} bytes at offset {start}, {end - start} left")
+        yield number & NLA_TYPE_MASK, start + 4, start + length
+        start = (start + length + 3) & ~3
+
+
+# Codecs of plain values
+
+
+def integer(value: t.Any) -> int:
+    """An int, or one spelled in a string (templates make strings), hexadecimal too."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError("takes an integer")
+    try:
+        return value if isinstance(value, int) else int(value, 0)
+    except ValueError:
+        raise ValueError("takes an integer") from None
+
+
+def scalar(shape: str, low: int | None = None, high: int | None = None) -> Codec:
+    """A number of fixed size; `low` and `high` narrow what its size allows."""
+    packer = struct.Struct(shape)
+    size, unpack = packer.size, packer.unpack_from
+    signed = shape[-1].islower()
+    bits = size * 8
+    floor = low if low is not None else (-(1 << bits - 1) if signed else 0)
+    roof = high if high is not None else ((1 << bits - 1) - 1 if signed else (1 << bits) - 1)
+
+    def decode(data: bytes, start: int, end: int) -> int:
+        if end - start != size:
+            raise NetlinkDecodeError(f"a number of {size} bytes at offset {start} has {end - start}")
+        return unpack(data, start)[0]
+
+    def encode(value: t.Any) -> bytes:
+        number = integer(value)
+        if not floor <= number <= roof:
+            raise ValueError(f"takes {floor} to {roof}")
+        return packer.pack(number)
+
+    return Codec(decode, encode)
+
+
+U8, U16, U32, U64 = scalar("=B"), scalar("=H"), scalar("=I"), scalar("=Q")
+S8, S16, S32, S64 = scalar("=b"), scalar("=h"), scalar("=i"), scalar("=q")
+BE16, BE32 = scalar(">H"), scalar(">I")
+
+
+def _decode_bytes(data: bytes, start: int, end: int) -> bytes:
+    return bytes(data[start:end])
+
+
+BYTES = Codec(_decode_bytes, bytes)
+
+
+def _decode_flag(data: bytes, start: int, end: int) -> bool:
+    return True
+
+
+FLAG = Codec(_decode_flag, lambda value: b"")  # there or not: leave it out (None) for "not"
+
+
+def _decode_string(data: bytes, start: int, end: int) -> str:
+    if end > start and data[end - 1] == 0:
+        end -= 1
+    try:
+        return data[start:end].decode()
+    except UnicodeDecodeError:
+        return data[start:end].decode("utf-8", "backslashreplace")
+
+
+def string(most: int) -> Codec:
+    """Text ended by a NUL; `most` counts bytes without it."""
+
+    def encode(value: t.Any) -> bytes:
+        if not isinstance(value, str):
+            raise ValueError("takes text")
+        raw = value.encode()
+        if len(raw) > most or b"\0" in raw:
+            raise ValueError(f"takes up to {most} bytes of text without NUL")
+        return raw + b"\0"
+
+    return Codec(_decode_string, encode)
+
+
+STRING = string(65000)
+
+TRUE = frozenset((True, 1, "1", "true", "yes", "on", "y"))
+FALSE = frozenset((False, 0, "0", "false", "no", "off", "n"))
+
+
+def truth(value: t.Any) -> bool:
+    """A boolean in any of Ansible's spellings."""
+    word = value.lower() if isinstance(value, str) else value
+    if not isinstance(word, (bool, int, str)) or word not in TRUE | FALSE:
+        raise ValueError("takes true or false")
+    return word in TRUE
+
+
+def boolean(number: Codec = U8) -> Codec:
+    """True or false, carried as a number."""
+    decode = number.decode
+    return Codec(lambda data, start, end: decode(data, start, end) != 0, lambda value: number.encode(int(truth(value))))
+
+
+BOOL = boolean()
+
+
+def enum(number: Codec, names: t.Mapping[int, str]) -> Codec:
+    """A number with names; one without a name decodes, and encodes, as itself."""
+    numbers = {name: value for value, name in names.items()}
+    decode = number.decode
+
+    def decode_name(data: bytes, start: int, end: int) -> t.Any:
+        value = decode(data, start, end)
+        return names.get(value, value)
+
+    def encode(value: t.Any) -> bytes:
+        if isinstance(value, str) and value in numbers:
+            return number.encode(numbers[value])
+        try:
+            return number.encode(value)
+        except ValueError:
+            raise ValueError(f"takes one of {', '.join(map(str, names.values()))}") from None
+
+    return Codec(decode_name, encode)
+
+
+# Addresses
+
+
+def _decode_mac(data: bytes, start: int, end: int) -> str:
+    return data[start:end].hex(":")
+
+
+def mac_bytes(value: t.Any) -> bytes:
+    """Six bytes of `aa:bb:cc:dd:ee:ff` (also with '-', in any case)."""
+    text = value.replace("-", ":") if isinstance(value, str) else ""
+    pairs = text.split(":")
+    if len(pairs) != 6 or not all(1 <= len(pair) <= 2 for pair in pairs):
+        raise ValueError("takes six bytes in hexadecimal, like 52:54:00:12:34:56")
+    try:
+        return bytes(int(pair, 16) for pair in pairs)
+    except ValueError:
+        raise ValueError("takes six bytes in hexadecimal, like 52:54:00:12:34:56") from None
+
+
+MAC = Codec(_decode_mac, mac_bytes)
+
+_NTOP = {4: socket.AF_INET, 16: socket.AF_INET6}
+
+
+def _decode_ip(data: bytes, start: int, end: int) -> str:
+    family = _NTOP.get(end - start)
+    if family is None:
+        # Tunnels without an address of their own (link-layer addresses of other lengths) keep their bytes.
+        return data[start:end].hex(":")
+    return socket.inet_ntop(family, data[start:end])
+
+
+def ip_bytes(value: t.Any) -> bytes:
+    """4 or 16 bytes of an IPv4 or IPv6 address."""
+    if isinstance(value, str):
+        for family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                return socket.inet_pton(family, value)
+            except (OSError, ValueError):
+                continue
+    raise ValueError("takes an IP address")
+
+
+def _ip_of(size: int, words: str) -> Encode:
+    def encode(value: t.Any) -> bytes:
+        raw = ip_bytes(value)
+        if len(raw) != size:
+            raise ValueError(f"takes an {words} address")
+        return raw
+
+    return encode
+
+
+IP = Codec(_decode_ip, ip_bytes)
+IPV4 = Codec(_decode_ip, _ip_of(4, "IPv4"))
+IPV6 = Codec(_decode_ip, _ip_of(16, "IPv6"))
+
+
+# Attributes in attributes
+
+
+def nested(table: Table) -> Codec:
+    """A dictionary, by a table of its own."""
+    return Codec(table.decode, table.encode, table)
+
+
+def listed(number: int, codec: Codec) -> Codec:
+    """A list: attributes of one number, each an item."""
+
+    def decode(data: bytes, start: int, end: int) -> list[t.Any]:
+        return [codec.decode(data, at, stop) for found, at, stop in walk(data, start, end) if found == number]
+
+    def encode(values: t.Any) -> bytes:
+        return b"".join(attribute(number | (NLA_F_NESTED if codec.table else 0), codec.encode(item)) for item in values)
+
+    return Codec(decode, encode, Table((number, "item", codec)))
+
+
+def path_at(table: Table, data: bytes, start: int, offset: int) -> str:
+    """The path of names to the attribute whose header or payload is at `offset` of `data`."""
+    names: list[str] = []
+    end = len(data)
+    while True:
+        hit = next((row for row in walk(data, start, end) if row[1] - 4 <= offset < max(row[2], row[1])), None)
+        if hit is None:
+            return ".".join(names)
+        number, start, end = hit
+        names.append(table.name_of(number))
+        row = table.rows.get(names[-1])
+        if row is None or row.codec.table is None or offset < start:
+            return ".".join(names)
+        table = row.codec.table

@@ -1,0 +1,161 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that opens a netlink socket."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import socket
+import time
+import typing as t
+
+from .errors import DumpInterrupted, NetlinkError, NetlinkOverrun, NetlinkTimeout
+from .exchange import Batch, Decode, Dump, chunks
+from .message import Request
+from .netns import NetNS, opened_in
+
+NETLINK_ROUTE, NETLINK_GENERIC = 0, 16
+
+SOL_NETLINK = 270
+NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 1, 10, 11, 12
+SO_RCVBUFFORCE = 33
+
+RECEIVE_BUFFER = 4 << 20  # bytes asked for; without CAP_NET_ADMIN the system's limit decides
+ACK_COST = 2048  # bytes of receive buffer an acknowledgement with its texts can take
+SEND_SIZE = 64 << 10  # one send has to fit the send buffer, 208 KiB by default
+LARGEST = 1 << 20  # a datagram; dumps come in 32 KiB, one link with many VFs can be larger
+ATTEMPTS = 40  # an interrupted dump is asked for again: under steady churn about every second one is
+
+
+class NetlinkSocket:
+    """A conversation with the kernel in one network namespace.
+
+    `netns`: a namespace's name, path or pid, or None for the caller's own. `timeout`: seconds that any one answer may
+    take. Strict checking is on, so that the kernel applies the filters of a dump (Linux 4.20 or newer).
+    Raises NoSuchNamespace, PermissionError.
+    """
+
+    def __init__(self, protocol: int = NETLINK_ROUTE, netns: NetNS = None, timeout: float = 30.0) -> None:
+        self.timeout = timeout
+        self.netns = netns
+        self._sock = opened_in(
+            netns, lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        )
+        try:
+            self._tune(protocol)
+            self._sock.bind((0, 0))
+        except BaseException:
+            self._sock.close()
+            raise
+        self._sequence = itertools.count(1)
+        self._most = max(16, self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ACK_COST)
+
+    def _tune(self, protocol: int) -> None:
+        try:
+            self._sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+        except PermissionError:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+        self._sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+        if protocol == NETLINK_ROUTE:
+            self._sock.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+
+    def __enter__(self) -> NetlinkSocket:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def batch(self, requests: t.Sequence[Request]) -> list[NetlinkError | None]:
+        """Sends all `requests`; the outcome of each, in order. A failing one does not stop those after it."""
+        outcomes: list[NetlinkError | None] = []
+        for some in chunks(requests, self._most, SEND_SIZE):
+            batch = self._converse(Batch(some, self._take_numbers(len(some))))
+            outcomes += [batch.failures.get(index) for index in range(len(some))]
+        return outcomes
+
+    def ask(self, request: Request, decode: Decode | None = None) -> list[t.Any]:
+        """Sends one request; its decoded answers. Raises NetlinkError when the kernel refuses."""
+        batch = self._converse(Batch([request], self._take_numbers(1), decode))
+        if 0 in batch.failures:
+            raise batch.failures[0]
+        return batch.answers.get(0, [])
+
+    def dump(self, request: Request, decode: Decode) -> list[t.Any]:
+        """All answers to `request`, from one consistent pass. `decode(data, start, end)`; None leaves one out.
+
+        Raises DumpInterrupted when the table did not hold still for any of the attempts.
+        """
+        for attempt in range(ATTEMPTS):
+            out: list[t.Any] = []
+            try:
+                if not self._dump_once(Dump(request, self._take_numbers(1)), decode, out):
+                    return out
+            except NetlinkOverrun:
+                self._drain()
+            time.sleep(0.001 * attempt)
+        raise DumpInterrupted(errno.EINTR, f"{request.operation}: the table changed during each of {ATTEMPTS} readings")
+
+    def _dump_once(self, dump: Dump, decode: Decode, out: list[t.Any]) -> bool:
+        self._sock.send(dump.pack())
+        deadline = time.monotonic() + self.timeout
+        while not dump.done:
+            dump.feed(self.receive(deadline, dump.request.operation), decode, out)
+        return dump.interrupted
+
+    def _converse(self, batch: Batch) -> Batch:
+        if not batch.done:
+            self._sock.send(batch.pack())
+        deadline = time.monotonic() + self.timeout
+        while not batch.done:
+            batch.feed(self.receive(deadline, batch.requests[0].operation))
+        return batch
+
+    def _take_numbers(self, count: int) -> int:
+        first = next(self._sequence)
+        for _ in range(count - 1):
+            next(self._sequence)
+        return first
+
+    def receive(self, deadline: float, waiting_for: str) -> bytes:
+        """The next datagram from the kernel. Raises NetlinkTimeout, NetlinkOverrun."""
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise NetlinkTimeout(errno.ETIMEDOUT, f"{waiting_for}: no answer from the kernel in time")
+            self._sock.settimeout(left)
+            try:
+                data, _, flags, sender = self._sock.recvmsg(LARGEST)
+            except socket.timeout:
+                continue
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    raise NetlinkOverrun(errno.ENOBUFS, f"{waiting_for}: {os.strerror(errno.ENOBUFS)}") from None
+                raise
+            if flags & socket.MSG_TRUNC:
+                raise NetlinkOverrun(errno.EMSGSIZE, f"{waiting_for}: a message larger than {LARGEST} bytes")
+            if sender[0] == 0:  # anyone may send to a netlink port; only port 0 is the kernel
+                return data
+
+    def _drain(self) -> None:
+        """Throws away what is left of an answer that was overrun."""
+        self._sock.setblocking(False)
+        try:
+            while self._sock.recv(LARGEST):
+                pass
+        except OSError:
+            pass
+
+    def join(self, groups: t.Iterable[int]) -> None:
+        """Subscribes to multicast groups (RTNLGRP_*)."""
+        for group in groups:
+            self._sock.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Conversations with the kernel as state alone: what to send, and what a received datagram means for it.
+
+`Batch`: many requests sent together. Only the last asks for an acknowledgement, since the kernel works through one send
+in order and reports failures unasked: silence before the last answer is success.
+`Dump`: one request, many answers, ended by NLMSG_DONE.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .errors import NetlinkDecodeError, NetlinkError, NetlinkOverrun
+from .message import (
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    NLMSG_NOOP,
+    NLMSG_OVERRUN,
+    Message,
+    Request,
+    error_code,
+    refusal,
+    split,
+)
+
+Decode = t.Callable[[bytes, int, int], t.Any]
+
+
+class Batch:
+    """`requests` numbered from `sequence` on; `failures` and `answers` are kept by index."""
+
+    def __init__(self, requests: t.Sequence[Request], sequence: int, decode: Decode | None = None) -> None:
+        self.requests = requests
+        self.sequence = sequence
+        self.decode = decode
+        self.failures: dict[int, NetlinkError] = {}
+        self.answers: dict[int, list[t.Any]] = {}
+        self.done = not requests
+
+    def pack(self) -> bytes:
+        last = len(self.requests) - 1
+        return b"".join(
+            [
+                request.pack(self.sequence + index, NLM_F_ACK if index == last else 0)
+                for index, request in enumerate(self.requests)
+            ]
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Takes one datagram. Messages of another conversation are passed over."""
+        for message in split(data):
+            index = message.sequence - self.sequence
+            if 0 <= index < len(self.requests) and message.type != NLMSG_NOOP:
+                self._take(data, message, index)
+
+    def _take(self, data: bytes, message: Message, index: int) -> None:
+        if message.type == NLMSG_OVERRUN:
+            raise NetlinkOverrun(105, "the kernel lost messages of this batch")
+        if message.type != NLMSG_ERROR:
+            if self.decode:
+                self.answers.setdefault(index, []).append(self.decode(data, message.start, message.end))
+            return
+        if error_code(data, message):
+            self.failures[index] = refusal(data, message, self.requests[index])
+        self.done = self.done or index == len(self.requests) - 1
+
+
+class Dump:
+    """Everything of a table that `request` asks for; `interrupted` says that the table changed meanwhile."""
+
+    def __init__(self, request: Request, sequence: int) -> None:
+        self.request = request
+        self.sequence = sequence
+        self.done = False
+        self.interrupted = False
+
+    def pack(self) -> bytes:
+        return self.request.pack(self.sequence, NLM_F_DUMP)
+
+    def feed(self, data: bytes, decode: Decode, out: list[t.Any]) -> None:
+        """Appends to `out` what `decode` makes of each answer in one datagram (None: nothing)."""
+        for message in split(data):
+            kind, flags, sequence, _, start, end = message
+            if sequence != self.sequence:
+                continue
+            if flags & NLM_F_DUMP_INTR:
+                self.interrupted = True
+            if kind > NLMSG_OVERRUN:
+                answer = decode(data, start, end)
+                if answer is not None:
+                    out.append(answer)
+            elif kind in (NLMSG_DONE, NLMSG_ERROR):
+                self.done = True
+                if error_code(data, message):
+                    raise refusal(data, message, self.request)
+            elif kind == NLMSG_OVERRUN:
+                raise NetlinkOverrun(105, f"{self.request.operation}: the kernel lost messages of this dump")
+
+
+def chunks(requests: t.Sequence[Request], most: int, size: int) -> t.Iterator[t.Sequence[Request]]:
+    """`requests` in runs of at most `most` requests and about `size` bytes."""
+    first, total = 0, 0
+    for index, request in enumerate(requests):
+        length = len(request.body) + 20
+        if length > size:
+            raise NetlinkDecodeError(f"{request.operation}: a request of {length} bytes, {size} fit")
+        if index - first >= most or total + length > size:
+            yield requests[first:index]
+            first, total = index, 0
+        total += length
+    if first < len(requests):
+        yield requests[first:]
