@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IP prefixes in text: `10.0.0.1/24`, `fd00::1/64`, or an address alone."""
+
+from __future__ import annotations
+
+import socket
+import typing as t
+
+from ..attribute import ip_bytes
+from .numbers import AF_INET, AF_INET6
+
+BITS = {AF_INET: 32, AF_INET6: 128}
+
+
+class Prefix(t.NamedTuple):
+    """An address with the length of its network part; the host part is kept."""
+
+    family: int  # AF_INET or AF_INET6
+    raw: bytes  # 4 or 16 bytes
+    length: int  # bits
+
+    @property
+    def address(self) -> str:
+        return socket.inet_ntop(self.family, self.raw)
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self.length}"
+
+
+def parse(text: str, length: int | None = None) -> Prefix:
+    """The prefix that `text` spells; `length` is its length where the text has none (default: the whole address).
+
+    Raises ValueError saying what is wrong with it.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is not an address")
+    address, slash, bits = text.partition("/")
+    try:
+        raw = ip_bytes(address)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address, nor one with a prefix length") from None
+    family = AF_INET if len(raw) == 4 else AF_INET6
+    most = BITS[family]
+    if slash:
+        if not (bits.isascii() and bits.isdigit()):
+            raise ValueError(f"{text!r}: the prefix length has to be a number from 0 to {most}")
+        length = int(bits)
+    elif length is None:
+        length = most
+    if not 0 <= length <= most:
+        raise ValueError(f"{text!r}: the prefix length has to be 0 to {most}, not {length}")
+    return Prefix(family, raw, length)
