@@ -32,7 +32,7 @@ from ..attribute import (
 )
 from ..errors import NetlinkDecodeError
 from ..kinds import registry
-from ..message import NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, Request
+from ..message import NLM_F_CREATE, NLM_F_EXCL, Request
 from .numbers import AF_UNSPEC, RTM_DELLINK, RTM_DELLINKPROP, RTM_GETLINK, RTM_NEWLINK, RTM_NEWLINKPROP, RTM_SETLINK
 from .vf import VF_INFO
 
@@ -186,14 +186,11 @@ def _request(
 
 
 def new(name: str, kind: str, up: bool = False, index: int = 0, **attributes: t.Any) -> Request:
-    """Creates a link; `linkinfo={"info_data": {...}}` holds the kind's own attributes.
-
-    NLM_F_ECHO makes kernels since 6.2 answer with the link as created.
-    """
+    """Creates a link; `linkinfo={"info_data": {...}}` holds the kind's own attributes."""
     info = {"info_kind": kind, **(attributes.pop("linkinfo", None) or {})}
     change = (IFF_UP, IFF_UP) if up else (0, 0)
     values = {"ifname": name, **attributes, "linkinfo": info}
-    return _request(f"RTM_NEWLINK {name}", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, index, change, values)
+    return _request(f"RTM_NEWLINK {name}", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, index, change, values)
 
 
 def change(index: int, name: str = "", up: bool | None = None, **attributes: t.Any) -> Request:

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one shape of everything that changes a host: observe -> plan -> review -> apply (undo on failure) -> verify.
+
+A core looks at the host and answers with a `Plan`: `Change`s in the order in which they have to happen. Check mode shows
+the plan, diff mode its lines, `apply()` carries it out and takes everything back when something fails. What an action
+is, only the core knows: the plan hands actions, a wave at a time, to the core's own `run`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+Action = t.Any  # what `run` understands
+Run = t.Callable[[t.Sequence[Action]], t.Sequence[t.Optional[Exception]]]  # the outcome of each: None, or what failed
+
+SHOWN = 5  # names in a sentence; the rest is counted
+
+
+class Change(t.NamedTuple):
+    """One change of one object.
+
+    `what` names the object ("br0"), `how` what is done to it ("add address 10.0.0.1/24"). `before` and `after` are the
+    object's canonical line before and after all changes to it ("": it does not exist). Changes with the same `wave`
+    that follow each other do not depend on each other and are handed to `run` together.
+    """
+
+    what: str
+    how: str
+    before: str
+    after: str
+    do: Action
+    undo: Action = None
+    wave: t.Any = None  # None: a wave of its own
+
+
+class ChangeFailed(Exception):
+    """A change failed. `undone` were taken back; `stuck` could not be, with the reason of each."""
+
+    def __init__(
+        self, change: Change, error: Exception, undone: t.Sequence[Change], stuck: t.Sequence[tuple[Change, str]]
+    ) -> None:
+        self.change, self.error, self.undone, self.stuck = change, error, undone, stuck
+        super().__init__(f"{change.what}: {change.how}: {error}{self._aftermath()}")
+
+    def _aftermath(self) -> str:
+        parts = []
+        if self.undone:
+            parts.append(f"undone again: {_some([f'{c.what} ({c.how})' for c in self.undone])}")
+        if self.stuck:
+            parts.append(f"NOT undone: {_some([f'{c.what} ({c.how}): {why}' for c, why in self.stuck])}")
+        return "; " + "; ".join(parts) if parts else "; nothing else had been changed"
+
+
+class NotConverged(Exception):
+    """Everything was applied without an error, and still the host is not as wanted."""
+
+    def __init__(self, rest: Plan) -> None:
+        self.rest = rest
+        super().__init__(
+            "all changes were accepted, but the host still differs (something else changes it, or it silently"
+            f" ignores a value): {_some(rest.review())}"
+        )
+
+
+def _some(words: t.Sequence[str]) -> str:
+    more = len(words) - SHOWN
+    return ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+class Plan:
+    """Changes in order, and how to carry them out."""
+
+    def __init__(self, changes: t.Sequence[Change], run: Run) -> None:
+        self.changes = list(changes)
+        self.run = run
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def review(self) -> list[str]:
+        """What would be done, one short line a change."""
+        return [f"{change.what}: {change.how}" for change in self.changes]
+
+    def diff(self) -> dict[str, str]:
+        """`before` and `after` as Ansible shows them: one canonical line an object that changes."""
+        before: dict[str, str] = {}
+        after: dict[str, str] = {}
+        for change in self.changes:
+            before.setdefault(change.what, change.before)
+            after[change.what] = change.after
+        return {"before": _text(before.values()), "after": _text(after.values())}
+
+    def apply(self) -> None:
+        """Carries out all changes; on a failure takes back, in reverse order, those before it. Raises ChangeFailed."""
+        done: list[list[Change]] = []
+        for wave in self._waves():
+            try:
+                outcomes = self.run([change.do for change in wave])
+            except BaseException as error:
+                # How far the wave came is not known: undoing what was not done is refused, and harmless.
+                undone, stuck = self._take_back(done)
+                self._take_back([wave])
+                if isinstance(error, Exception):
+                    raise ChangeFailed(wave[0], error, undone, stuck) from error
+                raise
+            done.append([change for change, error in zip(wave, outcomes) if error is None])
+            failed = next(((change, error) for change, error in zip(wave, outcomes) if error is not None), None)
+            if failed:
+                raise ChangeFailed(*failed, *self._take_back(done)) from failed[1]
+
+    def _waves(self) -> t.Iterator[list[Change]]:
+        numbered = enumerate(self.changes)
+        for _, group in itertools.groupby(numbered, lambda item: item[0] if item[1].wave is None else ("w", item[1].wave)):
+            yield [change for _, change in group]
+
+    def _take_back(self, done: t.Sequence[t.Sequence[Change]]) -> tuple[list[Change], list[tuple[Change, str]]]:
+        undone: list[Change] = []
+        stuck: list[tuple[Change, str]] = []
+        for wave in reversed(done):
+            changes = [change for change in reversed(wave) if change.undo is not None]
+            stuck += [(change, "there is no way back") for change in wave if change.undo is None]
+            for change, error in zip(changes, self._undo(changes)):
+                if error is None:
+                    undone.append(change)
+                else:
+                    stuck.append((change, str(error)))
+        return undone, stuck
+
+    def _undo(self, changes: t.Sequence[Change]) -> t.Sequence[t.Optional[Exception]]:
+        if not changes:
+            return []
+        try:
+            return self.run([change.undo for change in changes])
+        except Exception as error:  # whatever it is: the waves before this one are still to be undone
+            return [error] * len(changes)
+
+
+def _text(lines: t.Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+State = t.TypeVar("State")
+
+
+def converge(
+    observe: t.Callable[[], State], plan: t.Callable[[State], Plan], check: bool = False
+) -> tuple[Plan, State]:
+    """Brings a host to what `plan` wants; the plan that was made, and the state in the end.
+
+    With `check` nothing is changed and the state is the one found. After changes the host is looked at and planned
+    for once more: anything left to do raises NotConverged. Raises ChangeFailed.
+    """
+    state = observe()
+    made = plan(state)
+    if check or not made:
+        return made, state
+    made.apply()
+    state = observe()
+    rest = plan(state)
+    if rest:
+        raise NotConverged(rest)
+    return made, state
