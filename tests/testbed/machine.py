@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest's machine: the QEMU command line, and starting it on a free port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from errors import TestbedError
+from recipes import Recipe
+
+QEMU = "qemu-system-x86_64"
+TRIES = 5  # ports; each may be taken by somebody else between our look and QEMU's bind
+SETTLED = 0.5  # seconds after which QEMU has bound its ports or ended
+
+
+def mac(index: int) -> str:
+    """Locally administered address of NIC eth`index`; guests never meet, so all may use it."""
+    return f"52:54:00:f1:ee:{index:02x}"
+
+
+def argv(recipe: Recipe, name: str, image: Path, folder: Path, port: int) -> list[str]:
+    """QEMU in software emulation: a working KVM cannot be told from its device file."""
+    return [
+        *[QEMU, "-name", name, "-nodefaults", "-no-user-config", "-display", "none"],
+        *["-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", "max"],
+        *["-smp", str(recipe.cpus), "-m", str(recipe.memory_mib)],
+        *["-kernel", str(image / "kernel"), "-initrd", str(image / "initrd")],
+        *["-append", recipe.append],
+        *["-chardev", _properties(backend="file", id="console", path=folder / "console.log")],
+        *["-serial", "chardev:console", "-device", "virtio-rng-pci"],
+        *_disk("root", image / "root.ext4", snapshot="on"),
+        *[word for disk in disks(recipe, folder) for word in _disk(disk.stem, disk)],
+        *["-netdev", f"user,id=net0,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22", *_nic(0)],
+        *[word for index, wire in enumerate(recipe.wires, 1) for word in _wired(index, wire)],
+    ]
+
+
+def disks(recipe: Recipe, folder: Path) -> list[Path]:
+    return [folder / f"spare{index}.raw" for index in range(1, len(recipe.disks_mib) + 1)]
+
+
+def launch(recipe: Recipe, name: str, image: Path, folder: Path) -> tuple[subprocess.Popen, int]:
+    """Start QEMU in a session of its own; the process and the local port that leads to SSH."""
+    for disk, size in zip(disks(recipe, folder), recipe.disks_mib):
+        with disk.open("wb") as empty:
+            empty.truncate(size << 20)
+    log = folder / "qemu.log"
+    for _try in range(TRIES):
+        port = _free_port()
+        process = _spawn(argv(recipe, name, image, folder, port), folder, log)
+        time.sleep(SETTLED)
+        if process.poll() is None:
+            return process, port
+        if "host forwarding" not in log.read_text():
+            break
+    raise TestbedError(f"{name}: QEMU ended at once: {log.read_text().strip()}")
+
+
+def _spawn(words: list[str], folder: Path, log: Path) -> subprocess.Popen:
+    try:
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env={**os.environ, "TMPDIR": str(folder)},  # of the root disk's throw-away layer
+                start_new_session=True,
+            )
+    except FileNotFoundError:
+        raise TestbedError(f"to start a guest {QEMU} is missing") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _disk(name: str, path: Path, **more: str) -> list[str]:
+    drive = _properties(file=path, format="raw", id=name, cache="unsafe", **{"if": "none"}, **more)
+    return ["-drive", drive, "-device", f"virtio-blk-pci,drive={name},serial={name}"]
+
+
+def _wired(index: int, wire: int) -> list[str]:
+    return ["-netdev", f"hubport,id=net{index},hubid={wire}", *_nic(index)]
+
+
+def _nic(index: int) -> list[str]:
+    return ["-device", f"virtio-net-pci,netdev=net{index},mac={mac(index)},romfile="]
+
+
+def _properties(backend: str = "", **pairs: object) -> str:
+    """QEMU's option syntax, in which a comma inside a value is doubled."""
+    words = [f"{name}={str(value).replace(',', ',,')}" for name, value in pairs.items()]
+    return ",".join([backend, *words] if backend else words)

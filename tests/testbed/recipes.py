@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guests there are, as data: what is in each, and what hardware it finds.
+
+An image is keyed by its recipe, so a change here makes a new image. Paths of kernel and initial
+ram disk are patterns inside the guest's own tree: a guest boots the kernel that its packages bring.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Recipe(NamedTuple):
+    suite: str
+    packages: tuple[str, ...]
+    files: dict[str, str]  # path -> text; an executable one begins with '#!'
+    links: dict[str, str]  # path -> what the symlink says
+    kernel: str  # pattern in /boot
+    initrd: str
+    append: str
+    root_mib: int
+    memory_mib: int
+    cpus: int
+    wires: tuple[int, ...]  # one data NIC each, eth1 on; those with the same number hear each other
+    disks_mib: tuple[int, ...]  # empty disks, vdb on
+
+
+MASKED = "/dev/null"
+
+INITRAMFS_HOOK = """\
+#!/bin/sh
+[ "$1" = prereqs ] && exit 0
+. /usr/share/initramfs-tools/hook-functions
+manual_add_modules virtio_pci virtio_blk
+"""
+
+MANAGEMENT_UNIT = """\
+[Unit]
+Description=Address of the management interface
+DefaultDependencies=no
+BindsTo=sys-subsystem-net-devices-eth0.device
+After=sys-subsystem-net-devices-eth0.device
+Before=network.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/sbin/ip address add 10.0.2.15/24 dev eth0
+ExecStart=/sbin/ip link set eth0 up
+ExecStart=/sbin/ip route add default via 10.0.2.2 dev eth0
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+DEBIAN = Recipe(
+    suite="bookworm",
+    packages=(
+        "dmsetup",
+        "initramfs-tools",
+        "iproute2",
+        "kmod",
+        "linux-image-cloud-amd64",
+        "lvm2",
+        "openssh-server",
+        "python3",
+        "systemd-sysv",
+        "udev",
+        "zstd",
+    ),
+    files={
+        "etc/hostname": "debian\n",
+        "etc/hosts": "127.0.0.1 localhost debian\n::1 localhost\n",
+        "etc/fstab": "/dev/vda / ext4 defaults,noatime 0 0\n",
+        "etc/initramfs-tools/conf.d/testbed": "MODULES=list\nCOMPRESS=gzip\n",
+        "etc/initramfs-tools/hooks/testbed": INITRAMFS_HOOK,
+        "etc/ssh/sshd_config.d/testbed.conf": "PasswordAuthentication no\nUseDNS no\n",
+        "etc/systemd/system/management.service": MANAGEMENT_UNIT,
+    },
+    links={
+        "etc/systemd/system/multi-user.target.wants/management.service": "../management.service",
+        "etc/systemd/system/apt-daily.timer": MASKED,
+        "etc/systemd/system/apt-daily-upgrade.timer": MASKED,
+        "etc/systemd/system/dpkg-db-backup.timer": MASKED,
+        "etc/systemd/system/e2scrub_all.timer": MASKED,
+        "etc/systemd/system/e2scrub_reap.service": MASKED,
+        "etc/systemd/system/fstrim.timer": MASKED,
+        "etc/systemd/system/getty@tty1.service": MASKED,
+        "etc/systemd/system/serial-getty@ttyS0.service": MASKED,
+    },
+    kernel="vmlinuz-*",
+    initrd="initrd.img-*",
+    append="root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=-1",
+    root_mib=1536,
+    memory_mib=1024,
+    cpus=2,
+    wires=(1, 2, 3, 3),
+    disks_mib=(256, 256),
+)
+
+RECIPES = {"debian": DEBIAN}
