@@ -16,11 +16,22 @@ import typing as t
 from ..attribute import IP, U8, U32, Codec, Table, enum, integer, string, truth
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
 from ..message import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request
-from .numbers import AF_INET, AF_INET6, AF_UNSPEC, FAMILIES, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR, SCOPES
+from .numbers import (
+    AF_INET,
+    AF_INET6,
+    AF_UNSPEC,
+    FAMILIES,
+    RTM_DELADDR,
+    RTM_GETADDR,
+    RTM_NEWADDR,
+    SCOPES,
+)
 from .prefix import Prefix, parse
 
 IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags (low 8 bits), scope, index
-LIFETIMES = struct.Struct("=II")  # struct ifa_cacheinfo: preferred, valid (s); two timestamps follow
+LIFETIMES = struct.Struct(
+    "=II"
+)  # struct ifa_cacheinfo: preferred, valid (s); two timestamps follow
 
 FOREVER = 0xFFFFFFFF  # seconds, as a lifetime
 
@@ -106,7 +117,9 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
 
 def dump(index: int = 0, family: int = AF_UNSPEC) -> Request:
     """Asks for all addresses, those of one link, of one family (AF_INET, AF_INET6), or both: the kernel's filter."""
-    return Request("RTM_GETADDR", RTM_GETADDR, 0, IFADDR.pack(family, 0, 0, 0, index), TABLE, IFADDR.size)
+    return Request(
+        "RTM_GETADDR", RTM_GETADDR, 0, IFADDR.pack(family, 0, 0, 0, index), TABLE, IFADDR.size
+    )
 
 
 def prefix_of(address: str | t.Mapping[str, t.Any]) -> Prefix:
@@ -118,7 +131,12 @@ def prefix_of(address: str | t.Mapping[str, t.Any]) -> Prefix:
     return parse(address["local"], address.get("prefixlen"))
 
 
-READ_ONLY = frozenset(FLAGS.values()) - frozenset(SETTABLE) | {"secondary", "temporary", "dynamic", "permanent"}
+READ_ONLY = frozenset(FLAGS.values()) - frozenset(SETTABLE) | {
+    "secondary",
+    "temporary",
+    "dynamic",
+    "permanent",
+}
 PLAIN = ("label", "broadcast", "anycast", "metric", "protocol")
 KNOWN = frozenset(
     (*PLAIN, *SETTABLE, "index", "family", "local", "address", "prefixlen", "scope", "flags",
@@ -170,7 +188,9 @@ def new(index: int, address: str | t.Mapping[str, t.Any], replace: bool = False)
     }
     flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
     body = _body(index, prefix, _scope(prefix, values), attributes)
-    return Request(f"RTM_NEWADDR {prefix} on link {index}", RTM_NEWADDR, flags, body, TABLE, IFADDR.size)
+    return Request(
+        f"RTM_NEWADDR {prefix} on link {index}", RTM_NEWADDR, flags, body, TABLE, IFADDR.size
+    )
 
 
 def delete(index: int, address: str | t.Mapping[str, t.Any]) -> Request:
@@ -178,4 +198,6 @@ def delete(index: int, address: str | t.Mapping[str, t.Any]) -> Request:
     prefix = prefix_of(address)
     peer = None if isinstance(address, str) else address.get("address")
     body = _body(index, prefix, 0, {"local": prefix.address, "address": peer or prefix.address})
-    return Request(f"RTM_DELADDR {prefix} on link {index}", RTM_DELADDR, 0, body, TABLE, IFADDR.size)
+    return Request(
+        f"RTM_DELADDR {prefix} on link {index}", RTM_DELADDR, 0, body, TABLE, IFADDR.size
+    )
