@@ -14,6 +14,7 @@ skipped, so that a newer kernel's additions do no harm.
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import typing as t
@@ -86,7 +87,7 @@ class Table:
             payload = row.codec.encode(value)
         except NetlinkEncodeError as error:
             raise error.inside(name) from None
-        except (ValueError, TypeError, struct.error, OSError) as error:
+        except (ValueError, TypeError, LookupError, struct.error, OSError) as error:
             raise NetlinkEncodeError(name, f"{error}, not {value!r}") from None
         return attribute(row.number | (NLA_F_NESTED if row.codec.table else 0), payload)
 
@@ -153,14 +154,26 @@ def _decode_bytes(data: bytes, start: int, end: int) -> bytes:
     return bytes(data[start:end])
 
 
-BYTES = Codec(_decode_bytes, bytes)
+def _encode_bytes(value: t.Any) -> bytes:
+    if not isinstance(value, (bytes, bytearray)):  # bytes(5) would be five zeros
+        raise ValueError("takes bytes")
+    return bytes(value)
+
+
+BYTES = Codec(_decode_bytes, _encode_bytes)
 
 
 def _decode_flag(data: bytes, start: int, end: int) -> bool:
     return True
 
 
-FLAG = Codec(_decode_flag, lambda value: b"")  # there or not: leave it out (None) for "not"
+def _encode_flag(value: t.Any) -> bytes:
+    if not truth(value):
+        raise ValueError("takes true, or is left out (None)")
+    return b""
+
+
+FLAG = Codec(_decode_flag, _encode_flag)  # there or not: no bytes could say "not"
 
 
 def _decode_string(data: bytes, start: int, end: int) -> str:
@@ -236,16 +249,15 @@ def _decode_mac(data: bytes, start: int, end: int) -> str:
     return data[start:end].hex(":")
 
 
+_MAC = re.compile(":".join(["([0-9A-Fa-f]{1,2})"] * 6))
+
+
 def mac_bytes(value: t.Any) -> bytes:
     """Six bytes of `aa:bb:cc:dd:ee:ff` (also with '-', in any case)."""
-    text = value.replace("-", ":") if isinstance(value, str) else ""
-    pairs = text.split(":")
-    if len(pairs) != 6 or not all(1 <= len(pair) <= 2 for pair in pairs):
+    found = _MAC.fullmatch(value.replace("-", ":")) if isinstance(value, str) else None
+    if not found:
         raise ValueError("takes six bytes in hexadecimal, like 52:54:00:12:34:56")
-    try:
-        return bytes(int(pair, 16) for pair in pairs)
-    except ValueError:
-        raise ValueError("takes six bytes in hexadecimal, like 52:54:00:12:34:56") from None
+    return bytes(int(pair, 16) for pair in found.groups())
 
 
 MAC = Codec(_decode_mac, mac_bytes)
@@ -292,7 +304,13 @@ IPV6 = Codec(_decode_ip, _ip_of(16, "IPv6"))
 
 def nested(table: Table) -> Codec:
     """A dictionary, by a table of its own."""
-    return Codec(table.decode, table.encode, table)
+
+    def encode(values: t.Any) -> bytes:
+        if not isinstance(values, dict):
+            raise ValueError("takes a dictionary")
+        return table.encode(values)
+
+    return Codec(table.decode, encode, table)
 
 
 def listed(number: int, codec: Codec) -> Codec:
@@ -302,6 +320,8 @@ def listed(number: int, codec: Codec) -> Codec:
         return [codec.decode(data, at, stop) for found, at, stop in walk(data, start, end) if found == number]
 
     def encode(values: t.Any) -> bytes:
+        if not isinstance(values, (list, tuple)):
+            raise ValueError("takes a list")
         return b"".join(attribute(number | (NLA_F_NESTED if codec.table else 0), codec.encode(item)) for item in values)
 
     return Codec(decode, encode, Table((number, "item", codec)))
