@@ -78,7 +78,7 @@ class NetlinkSocket:
     def batch(self, requests: t.Sequence[Request]) -> list[NetlinkError | None]:
         """Sends all `requests`; the outcome of each, in order. A failing one does not stop those after it."""
         outcomes: list[NetlinkError | None] = []
-        for some in chunks(requests, self._most, SEND_SIZE):
+        for some in list(chunks(requests, self._most, SEND_SIZE)):  # one that is too large fails before any is sent
             batch = self._converse(Batch(some, self._take_numbers(len(some))))
             outcomes += [batch.failures.get(index) for index in range(len(some))]
         return outcomes
@@ -101,23 +101,31 @@ class NetlinkSocket:
                 if not self._dump_once(Dump(request, self._take_numbers(1)), decode, out):
                     return out
             except NetlinkOverrun:
-                self._drain()
+                pass
             time.sleep(0.001 * attempt)
         raise DumpInterrupted(errno.EINTR, f"{request.operation}: the table changed during each of {ATTEMPTS} readings")
 
     def _dump_once(self, dump: Dump, decode: Decode, out: list[t.Any]) -> bool:
         self._sock.send(dump.pack())
         deadline = time.monotonic() + self.timeout
-        while not dump.done:
-            dump.feed(self.receive(deadline, dump.request.operation), decode, out)
+        try:
+            while not dump.done:
+                dump.feed(self.receive(deadline, dump.request.operation), decode, out)
+        finally:
+            if not dump.done:
+                self._drain()  # no other dump is begun while this one goes on
         return dump.interrupted
 
     def _converse(self, batch: Batch) -> Batch:
         if not batch.done:
             self._sock.send(batch.pack())
         deadline = time.monotonic() + self.timeout
-        while not batch.done:
-            batch.feed(self.receive(deadline, batch.requests[0].operation))
+        try:
+            while not batch.done:
+                batch.feed(self.receive(deadline, batch.requests[0].operation))
+        finally:
+            if not batch.done:
+                self._drain()  # after an overrun nothing more is delivered until all has been read
         return batch
 
     def _take_numbers(self, count: int) -> int:
@@ -147,13 +155,14 @@ class NetlinkSocket:
                 return data
 
     def _drain(self) -> None:
-        """Throws away what is left of an answer that was overrun."""
+        """Throws away what is left of a conversation that broke off."""
         self._sock.setblocking(False)
-        try:
-            while self._sock.recv(LARGEST):
-                pass
-        except OSError:
-            pass
+        while True:
+            try:
+                self._sock.recv(LARGEST)
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    return
 
     def join(self, groups: t.Iterable[int]) -> None:
         """Subscribes to multicast groups (RTNLGRP_*)."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import NetlinkDecodeError, NetlinkError, NetlinkOverrun
+from .errors import NetlinkEncodeError, NetlinkError, NetlinkOverrun
 from .message import (
     NLM_F_ACK,
     NLM_F_DUMP,
@@ -108,7 +108,7 @@ def chunks(requests: t.Sequence[Request], most: int, size: int) -> t.Iterator[t.
     for index, request in enumerate(requests):
         length = len(request.body) + 20
         if length > size:
-            raise NetlinkDecodeError(f"{request.operation}: a request of {length} bytes, {size} fit")
+            raise NetlinkEncodeError(request.operation, f"a request of {length} bytes, {size} fit")
         if index - first >= most or total + length > size:
             yield requests[first:index]
             first, total = index, 0

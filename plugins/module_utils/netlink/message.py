@@ -25,6 +25,8 @@ NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200  # on an acknowledgement
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800  # on a NEW request
 NLM_F_DUMP = 0x300  # on a GET request
 
+MAX_ERRNO = 4095
+
 
 class Request(t.NamedTuple):
     """A request without its place in a conversation (sequence number, acknowledgement)."""
@@ -69,12 +71,15 @@ def split(data: bytes) -> t.Iterator[Message]:
 
 
 def error_code(data: bytes, message: Message) -> int:
-    """The errno (0: success) of an NLMSG_ERROR or NLMSG_DONE."""
+    """The errno (0: success) of an NLMSG_ERROR or NLMSG_DONE, 0..4095 (linux/err.h: MAX_ERRNO)."""
     if message.end - message.start < 4:
         if message.type == NLMSG_DONE:
             return 0
         raise NetlinkDecodeError("an acknowledgement without its error code")
-    return -S32.decode(data, message.start, message.start + 4)
+    code = -S32.decode(data, message.start, message.start + 4)
+    if not 0 <= code <= MAX_ERRNO:
+        raise NetlinkDecodeError(f"an acknowledgement with {code}, which is no errno")
+    return code
 
 
 # NLMSGERR_ATTR_POLICY: NL_POLICY_TYPE_ATTR_*

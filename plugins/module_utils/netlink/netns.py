@@ -46,7 +46,7 @@ def path_of(netns: str | int) -> str:
 
 
 def _check_name(name: str) -> None:
-    if not name or "/" in name or "\0" in name or name in (".", "..") or len(name.encode()) > 255:
+    if not name or "/" in name or "\0" in name or name in (".", "..") or len(os.fsencode(name)) > 255:
         raise NoSuchNamespace(errno.EINVAL, f"{name!r} cannot be the name of a network namespace")
 
 
@@ -55,6 +55,8 @@ def open_file(netns: str | int) -> int:
     path = path_of(netns)
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except ValueError:
+        raise NoSuchNamespace(errno.EINVAL, f"network namespace {netns!r}: no path has such characters") from None
     except OSError as error:
         raise NoSuchNamespace(error.errno, f"network namespace {netns}: {path}: {os.strerror(error.errno)}") from None
 
