@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what a network namespace has, filtered by the kernel, and shows it as `ip -j` does."""
+
+from __future__ import annotations
+
+import errno
+import typing as t
+
+from . import show
+from .attribute import walk
+from .channel import NetlinkSocket
+from .errors import NetlinkDecodeError, NetlinkError
+from .rtnl import link
+from .rtnl.numbers import AF_INET, AF_INET6, AF_UNSPEC
+
+FEW = 16  # up to so many links are asked for one by one; more are cheaper to have in one dump
+
+FAMILIES = {None: AF_UNSPEC, "inet": AF_INET, "inet6": AF_INET6}
+
+
+class Filters(t.NamedTuple):
+    """What to read; None: everything. `link` and `master` are indexes."""
+
+    link: t.Optional[int] = None
+    kind: t.Optional[str] = None
+    master: t.Optional[int] = None
+    family: t.Optional[str] = None
+    table: t.Optional[str] = None
+    protocol: t.Optional[str] = None
+
+
+Entry = t.Tuple[int, str, int]
+
+
+def entry(data: bytes, start: int, end: int) -> Entry:
+    """Index, name and IFF_* flags of a link: all that naming it takes."""
+    if end - start < link.IFINFO.size:
+        raise NetlinkDecodeError(f"a link message of {end - start} bytes")
+    _, _, index, flags, _ = link.IFINFO.unpack_from(data, start)
+    for number, at, stop in walk(data, start + link.IFINFO.size, end):
+        if number == 3:
+            return index, link.NAME.decode(data, at, stop), flags
+    raise NetlinkDecodeError(f"link {index} without a name")
+
+
+class Reader:
+    """One namespace, read once: the links' names are kept for everything else that is read."""
+
+    def __init__(self, sock: NetlinkSocket, filters: Filters = Filters()) -> None:
+        self.sock = sock
+        self.filters = filters
+        self._names = show.Names({}, {})
+        self._all_named = False
+
+    def names(self, wanted: t.Collection[int] | None = None) -> show.Names:
+        """Names that cover the links `wanted` (None: all), as far as these exist."""
+        if not self._all_named:
+            missing = None if wanted is None else set(wanted) - self._names.names.keys()
+            if missing is None or len(missing) > FEW:
+                self._remember(self.sock.dump(link.dump(), entry))
+                self._all_named = True
+            else:
+                for index in missing:
+                    self._remember(self._ask(link.get(index), entry))
+        return self._names
+
+    def _remember(self, entries: t.Iterable[Entry]) -> None:
+        for index, name, flags in entries:
+            self._names.names[index] = name
+            self._names.flags[index] = flags
+
+    def _ask(self, request: t.Any, decode: t.Any) -> list[t.Any]:
+        """The answers; none where there is no such link (any more)."""
+        try:
+            return self.sock.ask(request, decode)
+        except NetlinkError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return []
+
+    def links(self) -> list[show.Object]:
+        """Links as `ip -j -d link` shows them."""
+        want = self.filters
+        if want.link is not None:
+            found = [one for one in self._ask(link.get(want.link), link.decode) if _fits(one, want)]
+        else:
+            found = self.sock.dump(link.dump(want.kind, want.master), link.decode)
+        own = show.names_of(found)
+        self._names.names.update(own.names)
+        self._names.flags.update(own.flags)
+        if want.link is want.kind is want.master is None:
+            self._all_named = True
+        elif found:
+            self.names(_named_in(found))
+        show.links(found, self._names)
+        return found
+
+    def addresses(self) -> list[show.Object]:
+        """Addresses by link, as `ip -j addr` shows them."""
+        from .rtnl import address
+
+        found = self.sock.dump(address.dump(self.filters.link or 0, FAMILIES[self.filters.family]), address.decode)
+        return show.addresses(found, self.names({one["index"] for one in found}))
+
+
+def _fits(one: show.Object, want: Filters) -> bool:
+    """Asking for one link has no other filters."""
+    kind = one.get("linkinfo", {}).get("info_kind")
+    return want.kind in (None, kind) and want.master in (None, one.get("master"))
+
+
+def _named_in(links: t.Iterable[show.Object]) -> set[int]:
+    """The links that these links speak of, in options of their kinds too."""
+    indexes = set()
+    for one in links:
+        if "link_netnsid" not in one:
+            indexes.add(one.get("link", 0))
+        indexes.add(one.get("master", 0))
+        if "linkinfo" in one:
+            indexes.update(options[name] for options, name in show.linked(one["linkinfo"]))
+    return indexes - {0}
