@@ -12,16 +12,24 @@ version_added: 0.1.0
 author:
   - the fleet.hypervisor authors (@fleet-hypervisor)
 description:
-  - Reads what the kernel accounts of tasks (threads) and processes over its taskstats interface, for any number of them at once.
-  - How long a guest's process was ready to run but waited for a CPU, or waited for storage, is seen from the hypervisor alone;
+  - Reads what the kernel accounts of tasks (threads) and processes over its taskstats interface,
+    for any number of them at once.
+  - How long a guest's process was ready to run but waited for a CPU, or waited for storage, is seen
+    from the hypervisor alone;
     inside the guest it shows as steal time or not at all.
-  - Nothing has to be installed on the managed host beyond Python; the module needs root (C(CAP_NET_ADMIN)) there.
+  - Nothing has to be installed on the managed host beyond Python; the module needs root
+    (C(CAP_NET_ADMIN)) there.
 notes:
-  - All counters are sums since the task or process began. Take two readings and their difference for a rate.
-  - Since Linux 5.14 the kernel counts delays other than those waiting for a CPU only while C(kernel.task_delayacct) is V(1), and only for
-    tasks that began while it was. RV(delay_accounting) says whether it is; while it is not, what is not counted is V(null) and not a zero.
-  - Names end in their unit. C(_ns) are nanoseconds, C(_us) microseconds, C(_s) seconds since 1970, C(_bytes) bytes, C(_kib) KiB,
-    C(_mib_us) MiB of memory times microseconds of CPU time. Names without such an ending are counts and identifiers.
+  - All counters are sums since the task or process began. Take two readings and their difference
+    for a rate.
+  - Since Linux 5.14 the kernel counts delays other than those waiting for a CPU only while
+    C(kernel.task_delayacct) is V(1), and only for
+    tasks that began while it was. RV(delay_accounting) says whether it is; while it is not, what is
+      not counted is V(null) and not a zero.
+  - Names end in their unit. C(_ns) are nanoseconds, C(_us) microseconds, C(_s) seconds since 1970,
+    C(_bytes) bytes, C(_kib) KiB,
+    C(_mib_us) MiB of memory times microseconds of CPU time. Names without such an ending are counts
+      and identifiers.
 extends_documentation_fragment:
   - fleet.hypervisor.attributes.info_module
 options:
@@ -39,14 +47,16 @@ options:
     default: []
   qemu:
     description:
-      - Reports every QEMU system emulator that runs on the host, with the name and the UUID of its guest.
+      - Reports every QEMU system emulator that runs on the host, with the name and the UUID of its
+        guest.
     type: bool
     default: false
   gather:
     description:
       - What to report of each.
       - V(delays) are how often and how long it had to wait, and for what.
-      - V(peaks) are the largest and smallest single delay (Linux 6.14 and newer); of a process, those of its running threads.
+      - V(peaks) are the largest and smallest single delay (Linux 6.14 and newer); of a process,
+        those of its running threads.
     type: list
     elements: str
     choices: [identity, cpu, delays, peaks, io, memory]
@@ -67,7 +77,8 @@ EXAMPLES = r"""
 
 - name: Guests that waited for a CPU more than a tenth of the time that they ran
   ansible.builtin.debug:
-    msg: "{{ item.guest }} waited {{ (item.delays.cpu.total_ns / 1000000000) | round(3) }} s for a CPU"
+    msg: "{{ item.guest }} waited {{ (item.delays.cpu.total_ns / 1000000000) | round(3) }} s for a
+      CPU"
   loop: "{{ busy.guests }}"
   loop_control:
     label: "{{ item.guest }}"
@@ -87,7 +98,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 delay_accounting:
-  description: Whether the kernel counts delays now, other than those waiting for a CPU, which it always counts.
+  description: Whether the kernel counts delays now, other than those waiting for a CPU, which it
+    always counts.
   type: bool
   returned: success
   sample: false
@@ -103,7 +115,8 @@ tasks:
       returned: always
       sample: 4711
     comm:
-      description: Name of the task, up to 15 bytes. QEMU names its threads when started with C(-name ...,debug-threads=on).
+      description: Name of the task, up to 15 bytes. QEMU names its threads when started with
+        C(-name ...,debug-threads=on).
       type: str
       returned: always
       sample: CPU 0/KVM
@@ -125,10 +138,12 @@ tasks:
           description: Niceness, from -20 to 19.
           type: int
         scheduler:
-          description: Scheduling policy (V(other), V(fifo), V(rr), V(batch), V(idle), V(deadline), V(ext)), or its number.
+          description: Scheduling policy (V(other), V(fifo), V(rr), V(batch), V(idle), V(deadline),
+            V(ext)), or its number.
           type: str
         started_s:
-          description: When it began, in seconds since 1970; the kernel reckons it back from now, so it may differ by one from reading to reading.
+          description: When it began, in seconds since 1970; the kernel reckons it back from now, so
+            it may differ by one from reading to reading.
           type: int
         exe_device:
           description: Device number of the file that it runs (Linux 5.19 and newer, else V(null)).
@@ -136,7 +151,15 @@ tasks:
         exe_inode:
           description: Inode number of the file that it runs (Linux 5.19 and newer, else V(null)).
           type: int
-      sample: {ppid: 1, uid: 64055, gid: 64055, nice: 0, scheduler: other, started_s: 1795229228, exe_device: 65024, exe_inode: 26723}
+      sample:
+        ppid: 1
+        uid: 64055
+        gid: 64055
+        nice: 0
+        scheduler: other
+        started_s: 1795229228
+        exe_device: 65024
+        exe_inode: 26723
     cpu: &cpu
       description: Time on CPUs and how often it left them. Of a process, the sums over its threads.
       type: dict
@@ -146,7 +169,8 @@ tasks:
           description: Microseconds in user mode; of a process, of its running threads.
           type: int
         system_us:
-          description: Microseconds in kernel mode; of a process, of its running threads. What a virtual CPU runs counts as one of the two.
+          description: Microseconds in kernel mode; of a process, of its running threads. What a
+            virtual CPU runs counts as one of the two.
           type: int
         run_ns:
           description: Nanoseconds on a CPU; of a process, with its ended threads.
@@ -160,15 +184,25 @@ tasks:
         elapsed_us:
           description: Microseconds since the task, or the first thread of the process, began.
           type: int
-      sample: {user_us: 17555795, system_us: 3043818, run_ns: 22050071415, voluntary_switches: 121364, involuntary_switches: 51594,
-               elapsed_us: 423628096}
+      sample:
+        user_us: 17555795
+        system_us: 3043818
+        run_ns: 22050071415
+        voluntary_switches: 121364
+        involuntary_switches: 51594
+        elapsed_us: 423628096
     delays: &delays
       description:
-        - How often and how long it had to wait, by cause. Of a process, the sums over its threads, with those that ended.
-        - V(null) for a cause that this kernel does not know, or does not count because delay accounting is off.
-        - The causes are C(cpu) (ready to run, but no CPU was free), C(blkio) (block I/O to complete), C(swapin) (pages to be swapped in),
-          C(freepages) (memory to be reclaimed), C(thrashing) (pages evicted and soon needed again), C(compact) (memory to be compacted),
-          C(wpcopy) (write-protected pages to be copied) and C(irq) (interrupts that were handled in its time).
+        - How often and how long it had to wait, by cause. Of a process, the sums over its threads,
+          with those that ended.
+        - V(null) for a cause that this kernel does not know, or does not count because delay
+          accounting is off.
+        - The causes are C(cpu) (ready to run, but no CPU was free), C(blkio) (block I/O to
+          complete), C(swapin) (pages to be swapped in),
+          C(freepages) (memory to be reclaimed), C(thrashing) (pages evicted and soon needed again),
+            C(compact) (memory to be compacted),
+          C(wpcopy) (write-protected pages to be copied) and C(irq) (interrupts that were handled in
+            its time).
       type: dict
       returned: when O(gather) has V(delays)
       contains:
@@ -189,10 +223,18 @@ tasks:
         compact: *delay
         wpcopy: *delay
         irq: *delay
-      sample: {cpu: {count: 172966, total_ns: 2715860775}, blkio: null, swapin: null, freepages: null, thrashing: null, compact: null,
-               wpcopy: null, irq: null}
+      sample:
+        cpu: {count: 172966, total_ns: 2715860775}
+        blkio: null
+        swapin: null
+        freepages: null
+        thrashing: null
+        compact: null
+        wpcopy: null
+        irq: null
     peaks: &peaks
-      description: The largest and the smallest single delay, by the same causes; V(null) where there was none or the kernel does not record it.
+      description: The largest and the smallest single delay, by the same causes; V(null) where
+        there was none or the kernel does not record it.
       type: dict
       returned: when O(gather) has V(peaks)
       contains:
@@ -213,10 +255,18 @@ tasks:
         compact: *peak
         wpcopy: *peak
         irq: *peak
-      sample: {cpu: {max_ns: 1446108, min_ns: 631}, blkio: null, swapin: null, freepages: null, thrashing: null, compact: null,
-               wpcopy: null, irq: null}
+      sample:
+        cpu: {max_ns: 1446108, min_ns: 631}
+        blkio: null
+        swapin: null
+        freepages: null
+        thrashing: null
+        compact: null
+        wpcopy: null
+        irq: null
     io: &io
-      description: Input and output, to the byte; of a process with its ended threads. V(null) when the kernel does not let it be read.
+      description: Input and output, to the byte; of a process with its ended threads. V(null) when
+        the kernel does not let it be read.
       type: dict
       returned: when O(gather) has V(io)
       contains:
@@ -227,7 +277,8 @@ tasks:
           description: Bytes sent to storage, or dirtied to be sent.
           type: int
         cancelled_write_bytes:
-          description: Bytes of those that never had to be sent, because the file was cut short or deleted.
+          description: Bytes of those that never had to be sent, because the file was cut short or
+            deleted.
           type: int
         read_char_bytes:
           description: Bytes read with system calls, from wherever.
@@ -241,10 +292,17 @@ tasks:
         write_syscalls:
           description: How many system calls wrote.
           type: int
-      sample: {read_bytes: 32428032, write_bytes: 49152, cancelled_write_bytes: 0, read_char_bytes: 27084107, write_char_bytes: 550778,
-               read_syscalls: 51986, write_syscalls: 69213}
+      sample:
+        read_bytes: 32428032
+        write_bytes: 49152
+        cancelled_write_bytes: 0
+        read_char_bytes: 27084107
+        write_char_bytes: 550778
+        read_syscalls: 51986
+        write_syscalls: 69213
     memory:
-      description: Memory of the process that the task belongs to, and what the task itself did with it.
+      description: Memory of the process that the task belongs to, and what the task itself did with
+        it.
       type: dict
       returned: when O(gather) has V(memory)
       contains:
@@ -261,15 +319,22 @@ tasks:
           description: Page faults of the task that needed I/O.
           type: int
         rss_mib_us:
-          description: Resident MiB times microseconds of the task's CPU time. Divided by that time it is the average.
+          description: Resident MiB times microseconds of the task's CPU time. Divided by that time
+            it is the average.
           type: int
         vm_mib_us:
           description: MiB of address space times microseconds of the task's CPU time.
           type: int
-      sample: {hiwater_rss_kib: 877000, hiwater_vm_kib: 2775640, minor_faults: 7927, major_faults: 25, rss_mib_us: 559627047,
-               vm_mib_us: 2694138763}
+      sample:
+        hiwater_rss_kib: 877000
+        hiwater_vm_kib: 2775640
+        minor_faults: 7927
+        major_faults: 25
+        rss_mib_us: 559627047
+        vm_mib_us: 2694138763
 processes:
-  description: The processes asked for with O(tgids), in that order, without those that do not exist.
+  description: The processes asked for with O(tgids), in that order, without those that do not
+    exist.
   type: list
   elements: dict
   returned: success
@@ -303,7 +368,8 @@ processes:
       elements: dict
       returned: when O(threads=true)
 guests:
-  description: The processes of all QEMU guests, in order of process id, with the keys of RV(processes) besides these two.
+  description: The processes of all QEMU guests, in order of process id, with the keys of
+    RV(processes) besides these two.
   type: list
   elements: dict
   returned: success
@@ -360,7 +426,9 @@ def read(options: dict) -> dict:
     counting = delay_accounting()
     with TaskStats() as client:
         tasks, no_tasks = report.tasks(client, options["pids"], gather, counting)
-        processes, no_processes = report.processes(client, options["tgids"], gather, counting, threads)
+        processes, no_processes = report.processes(
+            client, options["tgids"], gather, counting, threads
+        )
         emulators, _ = report.processes(client, guests, gather, counting, threads)
     return {
         "delay_accounting": counting,

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generic netlink: families that are found by name (linux/genetlink.h).
 
-A message is `u8 command, u8 version, u16 reserved`, then attributes; its type is the family's number, which the kernel
-hands out as families are registered and tells through the family `nlctrl`, whose own number is fixed.
+A message is `u8 command, u8 version, u16 reserved`, then attributes; its type is the family's
+number, which the kernel hands out as families are registered and tells through the family `nlctrl`,
+whose own number is fixed.
 """
 
 from __future__ import annotations
@@ -86,7 +87,12 @@ def after_header(start: int, end: int) -> int:
 
 
 def request(
-    operation: str, family: Family, command: int, attributes: t.Mapping[str, t.Any], table: Table, flags: int = 0
+    operation: str,
+    family: Family,
+    command: int,
+    attributes: t.Mapping[str, t.Any],
+    table: Table,
+    flags: int = 0,
 ) -> Request:
     """A command to a family that has no fixed header of its own. Raises NetlinkEncodeError."""
     body = HEADER.pack(command, family.version & 0xFF) + table.encode(attributes)
@@ -101,9 +107,9 @@ class GenericSocket(NetlinkSocket):
         self._families: dict[str, Family] = {}
 
     def family(self, name: str, brought_by: str) -> Family:
-        """What nlctrl says of a family. `brought_by`: the kernel module or option to name when it is missing.
+        """What nlctrl says of a family.
 
-        Raises NoSuchFamily.
+        `brought_by`: the kernel module or option to name when it is missing. Raises NoSuchFamily.
         """
         if name not in self._families:
             try:
@@ -111,17 +117,28 @@ class GenericSocket(NetlinkSocket):
             except NetlinkError as error:
                 if error.errno != errno.ENOENT:
                     raise
-                sentence = f"generic netlink family {name}: this kernel does not have it ({brought_by} is missing)"
-                raise NoSuchFamily(errno.ENOENT, sentence) from None
+                raise NoSuchFamily(
+                    errno.ENOENT,
+                    f"generic netlink family {name}: this kernel does not have it"
+                    f" ({brought_by} is missing)",
+                ) from None
             except IndexError:
-                raise NetlinkDecodeError(f"CTRL_CMD_GETFAMILY {name}: agreed to without an answer") from None
+                raise NetlinkDecodeError(
+                    f"CTRL_CMD_GETFAMILY {name}: agreed to without an answer"
+                ) from None
         return self._families[name]
 
-    def ask_each(self, requests: t.Sequence[Request], decode: Decode) -> list[list[t.Any] | NetlinkError]:
-        """Sends all `requests`, many at a time; to each its decoded answers, or the error that it met."""
+    def ask_each(
+        self, requests: t.Sequence[Request], decode: Decode
+    ) -> list[list[t.Any] | NetlinkError]:
+        """Sends all `requests`, many at a time; to each its answers, or the error that it met."""
         outcomes: list[list[t.Any] | NetlinkError] = []
-        # An answer takes more of the receive buffer than an acknowledgement, for which `_most` is reckoned.
+        # An answer takes more of the receive buffer than an acknowledgement, for which `_most` is
+        # reckoned.
         for some in chunks(requests, self._most // 4, SEND_SIZE):
             batch = self._converse(Batch(some, self._take_numbers(len(some)), decode))
-            outcomes += [batch.failures.get(index) or batch.answers.get(index, []) for index in range(len(some))]
+            outcomes += [
+                batch.failures.get(index) or batch.answers.get(index, [])
+                for index in range(len(some))
+            ]
         return outcomes

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Accounting of tasks and thread groups over generic netlink (linux/taskstats.h, Documentation/accounting)."""
+"""Accounting of tasks and thread groups over generic netlink (linux/taskstats.h)."""
 
 from __future__ import annotations
 
@@ -34,19 +34,22 @@ ANSWER = Table((4, "task", nested(TASK)), (5, "group", nested(GROUP)))
 
 
 def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
-    """An answer or an exit: `task` {pid, stats}, `group` {tgid, stats}, or both (the last thread of a group)."""
+    """An answer or an exit: `task` {pid, stats}, `group` {tgid, stats}; both for a last thread."""
     found = ANSWER.decode(data, after_header(start, end), end)
     for part in found.values():
         if len(part) != 2:
-            raise NetlinkDecodeError("taskstats without the number of their task, or the number without them")
+            raise NetlinkDecodeError(
+                "taskstats without the number of their task, or the number without them"
+            )
     return found
 
 
 def delay_accounting() -> bool:
-    """Whether the kernel counts delays now, other than those waiting for a CPU, which it always counts.
+    """Whether the kernel now counts delays other than those waiting for a CPU (always counted).
 
-    Off unless asked for since Linux 5.14 (sysctl kernel.task_delayacct, boot option delayacct), on before that unless
-    booted with nodelayacct. Tasks that began while it was off are not counted even after it is switched on.
+    Off unless asked for since Linux 5.14 (sysctl kernel.task_delayacct, boot option delayacct), on
+    before that unless booted with nodelayacct. Tasks that began while it was off are not counted
+    even after it is switched on.
     """
     try:
         with open(SWITCH, encoding="ascii") as file:
@@ -59,8 +62,8 @@ def delay_accounting() -> bool:
 class TaskStats:
     """Asks for the accounting of tasks (threads, by pid) and thread groups (processes, by tgid).
 
-    Stats are dictionaries with the fields and units of `layout`. Root (CAP_NET_ADMIN) is needed. Raises NoSuchFamily
-    when the kernel is without taskstats.
+    Stats are dictionaries with the fields and units of `layout`. Root (CAP_NET_ADMIN) is needed.
+    Raises NoSuchFamily when the kernel is without taskstats.
     """
 
     def __init__(self, timeout: float = 30.0) -> None:
@@ -81,11 +84,11 @@ class TaskStats:
         self._sock.close()
 
     def get_pid_stat(self, pid: int) -> Stats:
-        """The accounting of one task. Raises NetlinkError with errno ESRCH when there is none of that pid."""
+        """The accounting of one task. Raises NetlinkError, with ESRCH when there is none."""
         return _or_raise(self.get_pid_stats([pid])[pid])
 
     def get_tgid_stat(self, tgid: int) -> Stats:
-        """The sums over a thread group: `layout.GROUP_FIELDS` alone, delays with those of threads already ended."""
+        """The sums over a thread group, `layout.GROUP_FIELDS` alone; delays with ended threads."""
         return _or_raise(self.get_tgid_stats([tgid])[tgid])
 
     def get_pid_stats(self, pids: t.Iterable[int]) -> dict[int, Stats | NetlinkError]:
@@ -93,12 +96,17 @@ class TaskStats:
         return self._get("pid", "task", pids)
 
     def get_tgid_stats(self, tgids: t.Iterable[int]) -> dict[int, Stats | NetlinkError]:
-        """The sums over many thread groups in one go; for those that could not be had, the error."""
+        """The sums over many groups in one go; for those that could not be had, the error."""
         return self._get("tgid", "group", tgids)
 
-    def _get(self, attribute: str, part: str, numbers: t.Iterable[int]) -> dict[int, Stats | NetlinkError]:
+    def _get(
+        self, attribute: str, part: str, numbers: t.Iterable[int]
+    ) -> dict[int, Stats | NetlinkError]:
         wanted = list(dict.fromkeys(numbers))
-        requests = [self._request(attribute, number, f"taskstats of {attribute} {number}") for number in wanted]
+        requests = [
+            self._request(attribute, number, f"taskstats of {attribute} {number}")
+            for number in wanted
+        ]
         answers = self._sock.ask_each(requests, decode)
         return {number: _one(answer, part, number) for number, answer in zip(wanted, answers)}
 
@@ -106,21 +114,25 @@ class TaskStats:
         return request(operation, self._family, TASKSTATS_CMD_GET, {attribute: value}, COMMAND)
 
     def register_mask(self, cpus: str) -> None:
-        """From now on tells of every task that ends on these CPUs ("0-3,8"); `exits` hands them out."""
-        self._sock.ask(self._request("register_cpumask", cpus, f"taskstats of tasks ending on CPUs {cpus}"))
+        """From now on tells of each task that ends on these CPUs ("0-3,8"), through `exits`."""
+        self._sock.ask(
+            self._request("register_cpumask", cpus, f"taskstats of tasks ending on CPUs {cpus}")
+        )
 
     def unregister_mask(self, cpus: str) -> None:
         """Ends what `register_mask` began."""
-        self._sock.ask(self._request("deregister_cpumask", cpus, f"no more taskstats of CPUs {cpus}"))
+        self._sock.ask(
+            self._request("deregister_cpumask", cpus, f"no more taskstats of CPUs {cpus}")
+        )
 
     deregister_mask = unregister_mask
 
     def exits(self, seconds: float) -> t.Iterator[dict[str, t.Any]]:
         """Tasks as they end, for so many seconds: `{"task": {"pid", "stats"}}`.
 
-        With the last thread of a group of several comes `"group": {"tgid", "stats"}`. Exits that arrive while another
-        question is answered on the same TaskStats are lost: listen with one of its own. Raises NetlinkOverrun when
-        tasks ended faster than they were read.
+        With the last thread of a group of several comes `"group": {"tgid", "stats"}`. Exits that
+        arrive while another question is answered on the same TaskStats are lost: listen with one of
+        its own. Raises NetlinkOverrun when tasks ended faster than they were read.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -136,7 +148,9 @@ class TaskStats:
 taskstats = TaskStats  # the name that pyroute2 gave it
 
 
-def _one(answer: list[dict[str, t.Any]] | NetlinkError, part: str, number: int) -> Stats | NetlinkError:
+def _one(
+    answer: list[dict[str, t.Any]] | NetlinkError, part: str, number: int
+) -> Stats | NetlinkError:
     if isinstance(answer, NetlinkError):
         return answer
     if len(answer) != 1 or part not in answer[0]:

@@ -7,15 +7,18 @@ Fields keep the kernel's names. Their units:
 
 * `*_delay_total`, `*_delay_max`, `*_delay_min`, `cpu_run_real_total`, `cpu_run_virtual_total`,
   `cpu_scaled_run_real_total`: nanoseconds; `*_count`: how many delays were counted;
-* `ac_etime`, `ac_utime`, `ac_stime`, `ac_utimescaled`, `ac_stimescaled`, `ac_tgetime`: microseconds;
+* `ac_etime`, `ac_utime`, `ac_stime`, `ac_utimescaled`, `ac_stimescaled`, `ac_tgetime`:
+  microseconds;
 * `ac_btime`, `ac_btime64`: seconds since 1970;
 * `hiwater_rss`, `hiwater_vm`: KiB; `coremem`, `virtmem`: MiB times microseconds of CPU time;
-* `read_char`, `write_char`, `read_bytes`, `write_bytes`, `cancelled_write_bytes`: bytes, which the kernel rounds down
-  to whole KiB, as it does (to multiples of 1024) the counts `read_syscalls` and `write_syscalls`: /proc/PID/io is exact;
+* `read_char`, `write_char`, `read_bytes`, `write_bytes`, `cancelled_write_bytes`: bytes, which the
+  kernel rounds down to whole KiB, as it does (to multiples of 1024) the counts `read_syscalls` and
+  `write_syscalls`: /proc/PID/io is exact;
 * the others: counts, numbers and `ac_comm`, the command's name as text.
 
-The kernel states a version in the first two bytes. Up to 14 each version added fields at the end; 15 put the largest
-and smallest delay behind each total, in the middle; 16 moved those to the end, after the fields of 14.
+The kernel states a version in the first two bytes. Up to 14 each version added fields at the end;
+15 put the largest and smallest delay behind each total, in the middle; 16 moved those to the end,
+after the fields of 14.
 """
 
 from __future__ import annotations
@@ -71,7 +74,8 @@ ADDED: dict[int, Rows] = {
     16: sum((_peaks(name) for name in DELAYS), ()),
 }
 
-# What the kernel adds up for a thread group. It leaves the other fields of such an answer at zero, but for the largest
+# What the kernel adds up for a thread group. It leaves the other fields of such an answer at zero,
+# but for the largest
 # and smallest delays, which are those of whichever thread it came to last, and so of no use.
 GROUP_FIELDS = frozenset(
     ["version", "cpu_run_real_total", "cpu_run_virtual_total", "cpu_scaled_run_real_total"]
@@ -81,7 +85,7 @@ GROUP_FIELDS = frozenset(
 
 
 def rows(version: int) -> Rows:
-    """The fields of a version, in their order; of a version newer than is known here, those known."""
+    """The fields of a version, in their order; of a version unknown here, those known."""
     added = [more for since, more in sorted(ADDED.items()) if since <= version]
     found = sum(added, BASE)
     return _with_peaks_inside(found) if version == 15 else found
@@ -105,7 +109,8 @@ def _compiled(version: int) -> tuple[tuple[str, ...], struct.Struct]:
 def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     """A struct taskstats as a dictionary with the fields of the version that it states.
 
-    Raises NetlinkDecodeError for versions before 8 (Linux 2.6.33) and for fewer bytes than the version has.
+    Raises NetlinkDecodeError for versions before 8 (Linux 2.6.33) and for fewer bytes than the
+    version has.
     """
     if end - start < 2:
         raise NetlinkDecodeError(f"a taskstats structure of {end - start} bytes")
@@ -114,7 +119,9 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
         raise NetlinkDecodeError(f"taskstats version {version}; known are {OLDEST} and newer")
     names, shape = _compiled(min(version, NEWEST))
     if end - start < shape.size:
-        raise NetlinkDecodeError(f"taskstats version {version} of {end - start} bytes, {shape.size} wanted")
+        raise NetlinkDecodeError(
+            f"taskstats version {version} of {end - start} bytes, {shape.size} wanted"
+        )
     stats = dict(zip(names, shape.unpack_from(data, start)))
     stats["ac_comm"] = stats["ac_comm"].split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
     return stats

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What taskstats does not tell of a process and /proc does: its threads, its I/O to the byte, whose guest it is."""
+"""What /proc tells of a process and taskstats does not: threads, exact I/O, whose guest it is."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ QEMU = ("qemu-system-", "qemu-kvm", "kvm", "qemu-dm")
 
 class Guest(t.NamedTuple):
     tgid: int
-    name: t.Optional[str]  # None: QEMU was not told one
-    uuid: t.Optional[str]
+    name: str | None  # None: QEMU was not told one
+    uuid: str | None
 
 
 def io(tgid: int, tid: int | None = None) -> dict[str, int] | None:
-    """Counters of proc_pid_io(5), of a process with its ended threads or of one thread; None when they cannot be had.
+    """Counters of proc_pid_io(5): of a process with its ended threads, or of one thread.
 
-    Keys end in `_bytes` or count system calls. `read_bytes` and `write_bytes` reached storage, `*_char_bytes` went
-    through read(2) and write(2).
+    Keys end in `_bytes` or count system calls. `read_bytes` and `write_bytes` reached storage,
+    `*_char_bytes` went through read(2) and write(2). None when they cannot be had.
     """
     path = f"{PROC}/{tgid}/io" if tid is None else f"{PROC}/{tgid}/task/{tid}/io"
     try:
         with open(path, encoding="ascii") as file:
             found = dict(line.split(": ", 1) for line in file)
         return {name: int(found[key]) for name, key in IO_KEYS.items()}
-    except (OSError, KeyError, ValueError):  # ended meanwhile, or a kernel without CONFIG_TASK_IO_ACCOUNTING
-        return None
+    except (OSError, KeyError, ValueError):
+        return None  # ended meanwhile, or a kernel without CONFIG_TASK_IO_ACCOUNTING
 
 
 def threads(tgid: int) -> list[int]:
@@ -75,12 +75,13 @@ def _arguments(tgid: int) -> list[str]:
 
 
 def _program(tgid: int, first_argument: str) -> str:
-    """The file name of what runs; the first argument, which anyone can make up, only where the kernel will not say."""
+    """The file name of what runs; the first argument, which anyone can make up, only if need be."""
     try:
         path = os.readlink(f"{PROC}/{tgid}/exe")
     except OSError:
         path = first_argument
-    return os.path.basename(path.replace(" (deleted)", ""))  # deleted: QEMU was upgraded below a running guest
+    # Deleted: QEMU was upgraded below a running guest.
+    return os.path.basename(path.replace(" (deleted)", ""))
 
 
 def _is_qemu(program: str) -> bool:
@@ -97,7 +98,7 @@ def _option(arguments: list[str], name: str) -> str | None:
 
 
 def guest_name(option: str) -> str | None:
-    """The guest in QEMU's `-name [guest=]NAME[,key=value...]`, where ",," stands for a comma in a value."""
+    """The guest in QEMU's `-name [guest=]NAME[,key=value...]`, where ",," stands for a comma."""
     parts = [part.replace("\0", ",") for part in option.replace(",,", "\0").split(",")]
     for index, part in enumerate(parts):
         key, equals, value = part.partition("=")

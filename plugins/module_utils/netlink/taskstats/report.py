@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The accounting of tasks and processes as people read it: few groups, with the unit in each name.
 
-A task is one thread, a process a thread group. None stands for what this kernel does not count; a zero is a counted one.
+A task is one thread, a process a thread group. None stands for what this kernel does not count; a
+zero is a counted one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from ..errors import NetlinkError
 from . import layout, procfs
 from .client import Stats, TaskStats
 
-Found = t.Tuple[t.List[t.Dict[str, t.Any]], t.List[int]]  # reports, and the numbers that nothing has
+# Reports, and the numbers that nothing has.
+Found = t.Tuple[t.List[t.Dict[str, t.Any]], t.List[int]]
 
 SCHEDULERS = {0: "other", 1: "fifo", 2: "rr", 3: "batch", 5: "idle", 6: "deadline", 7: "ext"}
 
@@ -61,7 +63,7 @@ def _identity(stats: Stats) -> dict[str, t.Any]:
 
 
 def delays(stats: Stats, counting: bool) -> dict[str, dict[str, int] | None]:
-    """Delays by their cause: `count`, `total_ns`. With delay accounting off only those waiting for a CPU are counted."""
+    """Delays by cause: `count`, `total_ns`. With accounting off only those for a CPU count."""
     out: dict[str, dict[str, int] | None] = {}
     for name in layout.DELAYS:
         count = stats.get(f"{name}_count")
@@ -71,17 +73,22 @@ def delays(stats: Stats, counting: bool) -> dict[str, dict[str, int] | None]:
 
 
 def peaks(threads: t.Sequence[Stats]) -> dict[str, dict[str, int] | None]:
-    """The largest and the smallest single delay among threads, by cause; None where no delay was recorded."""
+    """The largest and smallest delay among threads, by cause; None where none was recorded."""
     out: dict[str, dict[str, int] | None] = {}
     for name in layout.DELAYS:
         high = max((stats.get(f"{name}_delay_max", 0) for stats in threads), default=0)
-        low = min((stats[f"{name}_delay_min"] for stats in threads if stats.get(f"{name}_delay_min")), default=0)
+        low = min(
+            (stats[f"{name}_delay_min"] for stats in threads if stats.get(f"{name}_delay_min")),
+            default=0,
+        )
         out[name] = {"max_ns": high, "min_ns": low} if high else None
     return out
 
 
-def tasks(client: TaskStats, pids: t.Iterable[int], gather: t.Collection[str], counting: bool) -> Found:
-    """Reports of single tasks. `counting`: whether delay accounting is on. Raises NetlinkError but for missing ones."""
+def tasks(
+    client: TaskStats, pids: t.Iterable[int], gather: t.Collection[str], counting: bool
+) -> Found:
+    """Reports of single tasks. `counting`: whether delay accounting is on. Raises NetlinkError."""
     found, missing = _split(client.get_pid_stats(pids))
     return [_task(pid, stats, gather, counting) for pid, stats in found.items()], missing
 
@@ -95,11 +102,19 @@ def _task(pid: int, stats: Stats, gather: t.Collection[str], counting: bool) -> 
         "io": lambda: procfs.io(pid, pid),
         "memory": lambda: _renamed(stats, MEMORY),
     }
-    return {"pid": pid, "comm": stats["ac_comm"], **{name: makers[name]() for name in GROUPS if name in gather}}
+    return {
+        "pid": pid,
+        "comm": stats["ac_comm"],
+        **{name: makers[name]() for name in GROUPS if name in gather},
+    }
 
 
 def processes(
-    client: TaskStats, tgids: t.Iterable[int], gather: t.Collection[str], counting: bool, threads: bool = False
+    client: TaskStats,
+    tgids: t.Iterable[int],
+    gather: t.Collection[str],
+    counting: bool,
+    threads: bool = False,
 ) -> Found:
     """Reports of whole processes, with `threads` each of their threads too. As for `tasks`."""
     groups, missing = _split(client.get_tgid_stats(tgids))
@@ -109,13 +124,16 @@ def processes(
     out = []
     for tgid, group in groups.items():
         leader = known.get(tgid)
-        if leader is None or leader.get("ac_tgid", tgid) != tgid:  # ended meanwhile, or a thread's pid was given
+        # Ended meanwhile, or the pid of a thread was given.
+        if leader is None or leader.get("ac_tgid", tgid) != tgid:
             missing.append(tgid)
             continue
         alive = {pid: known[pid] for pid in members[tgid] if pid in known}
         process = _process(tgid, group, leader, list(alive.values()), gather, counting)
         if threads:
-            process["threads"] = [_task(pid, stats, gather, counting) for pid, stats in alive.items()]
+            process["threads"] = [
+                _task(pid, stats, gather, counting) for pid, stats in alive.items()
+            ]
         out.append(process)
     return out, missing
 
@@ -136,11 +154,15 @@ def _process(
         "io": lambda: procfs.io(tgid),
         "memory": lambda: _renamed(leader, MEMORY_OF_PROCESS),
     }
-    return {"tgid": tgid, "comm": leader["ac_comm"], **{name: makers[name]() for name in GROUPS if name in gather}}
+    return {
+        "tgid": tgid,
+        "comm": leader["ac_comm"],
+        **{name: makers[name]() for name in GROUPS if name in gather},
+    }
 
 
 def _split(answers: t.Mapping[int, Stats | NetlinkError]) -> tuple[dict[int, Stats], list[int]]:
-    """What was found, and the numbers of which the kernel knows nothing. Raises any other refusal."""
+    """What was found, and the numbers that the kernel does not know. Raises other refusals."""
     found: dict[int, Stats] = {}
     missing = []
     for number, answer in answers.items():
