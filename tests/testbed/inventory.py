@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The started guests as an Ansible inventory in YAML."""
+"""The started guests as an Ansible inventory."""
 
 from __future__ import annotations
 
@@ -31,12 +31,17 @@ def variables(guest: Guest) -> dict[str, object]:
     }
 
 
-def text(guests: list[Guest]) -> str:
+def as_yaml(guests: list[Guest]) -> str:
     lines = ["---", "hypervisors:", "  hosts:" if guests else "  hosts: {}"]
     for guest in guests:
         lines.append(f"    {guest.name}:")
         lines += [f"      {name}: {json.dumps(value)}" for name, value in variables(guest).items()]
     return "\n".join(lines) + "\n"
+
+
+def as_json(guests: list[Guest]) -> str:
+    hosts = {guest.name: variables(guest) for guest in guests}
+    return json.dumps({"hypervisors": {"hosts": hosts}}, indent=1) + "\n"
 
 
 def _wired(wires: tuple[int, ...]) -> list[str]:

@@ -36,7 +36,11 @@ def argv(recipe: Recipe, name: str, image: Path, folder: Path, port: int) -> lis
         *["-serial", "chardev:console", "-device", "virtio-rng-pci"],
         *_disk("root", image / "root.ext4", snapshot="on"),
         *[word for disk in disks(recipe, folder) for word in _disk(disk.stem, disk)],
-        *["-netdev", f"user,id=net0,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22", *_nic(0)],
+        *[
+            "-netdev",
+            f"user,id=net0,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
+            *_nic(0),
+        ],
         *[word for index, wire in enumerate(recipe.wires, 1) for word in _wired(index, wire)],
     ]
 

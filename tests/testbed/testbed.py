@@ -118,7 +118,8 @@ def list_(session: Path, options: argparse.Namespace) -> None:
 
 
 def inventory_(session: Path, options: argparse.Namespace) -> None:
-    sys.stdout.write(inventory.text([known for known in _known(session) if known.alive]))
+    form = inventory.as_json if options.json else inventory.as_yaml
+    sys.stdout.write(form([known for known in _known(session) if known.alive]))
 
 
 def enter(session: Path, options: argparse.Namespace) -> None:
@@ -159,7 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument("--follow", type=int, metavar="PID", help="stop them when PID is gone")
     verb("stop", stop, "stop guests, all of the session by default").add_argument("guests", **names)
     verb("list", list_, "list the guests of all sessions of this checkout")
-    verb("inventory", inventory_, "print the running guests as an Ansible inventory")
+    listing = verb("inventory", inventory_, "print the running guests as an Ansible inventory")
+    listing.add_argument("--json", action="store_true", help="as JSON rather than YAML")
     entering = verb("enter", enter, "log in to a guest, or run a command there")
     entering.add_argument("guest", choices=RECIPES)
     entering.add_argument("command", nargs="*")

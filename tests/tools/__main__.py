@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 
+from integration import integration
 from lint import lint
 from outcome import FAILED, SKIPPED, Outcome, Stage, remarks, table, total, verdict
 from prepare import GUEST, announce, prepare
@@ -16,7 +17,12 @@ from process import Stop, interrupt_on_signals, say
 from sanity import sanity
 from units import units
 
-STAGES = {"lint": lint, "sanity": sanity, "units": units}  # cheap ones first
+STAGES = {
+    "lint": lint,
+    "units": units,
+    "sanity": sanity,
+    "integration": integration,
+}  # cheap ones first
 
 
 def check(names: list[str]) -> int:
