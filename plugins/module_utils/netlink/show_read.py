@@ -16,12 +16,13 @@ from .rtnl import link
 from .rtnl.numbers import AF_INET, AF_INET6, AF_UNSPEC
 
 FEW = 16  # up to so many links are asked for one by one; more are cheaper to have in one dump
+MANY_ROUTES = 1000  # of so many routes it is not worth finding out which links they name
 
 FAMILIES = {None: AF_UNSPEC, "inet": AF_INET, "inet6": AF_INET6}
 
 
 class Filters(t.NamedTuple):
-    """What to read; None: everything. `link` and `master` are indexes."""
+    """What to read; None: everything. `link` and `master` are indexes, the others as the objects show them."""
 
     link: t.Optional[int] = None
     kind: t.Optional[str] = None
@@ -103,6 +104,61 @@ class Reader:
 
         found = self.sock.dump(address.dump(self.filters.link or 0, FAMILIES[self.filters.family]), address.decode)
         return show.addresses(found, self.names({one["index"] for one in found}))
+
+
+    def routes(self) -> list[show.Object]:
+        """Routes as `ip -j -d route` shows them."""
+        from . import show_route
+        from .rtnl import route
+
+        want = self.filters
+        request = route.dump(
+            table=want.table,
+            family=FAMILIES[want.family],
+            oif=want.link or 0,
+            protocol=want.protocol,
+        )
+        try:
+            found = self.sock.dump(request, route.decode)
+        except NetlinkError as error:
+            if error.errno != errno.ENOENT:  # what the kernel says of a table without routes
+                raise
+            found = []
+        few = len(found) < MANY_ROUTES
+        return show_route.routes(found, self.names(show_route.links_in(found) if few else None))
+
+
+READERS: dict[str, t.Callable[[Reader], list[show.Object]]] = {
+    "links": Reader.links,
+    "addresses": Reader.addresses,
+    "routes": Reader.routes,
+}
+
+
+def gather(sock: NetlinkSocket, what: t.Collection[str], filters: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Lists of objects by the names in `what`, keys of READERS.
+
+    `filters` are Filters with names in place of indexes; where there is no such link, nothing is found.
+    Raises NetlinkError, NetlinkEncodeError, DumpInterrupted, NetlinkTimeout.
+    """
+    indexes: dict[str, int | None] = {}
+    for key in ("link", "master"):
+        if filters.get(key):
+            indexes[key] = index_of(sock, filters[key])
+            if indexes[key] is None:
+                return {name: [] for name in what}
+    reader = Reader(sock, Filters(**{**filters, **indexes}))
+    return {name: read(reader) for name, read in READERS.items() if name in what}
+
+
+def index_of(sock: NetlinkSocket, name: str) -> int | None:
+    """The index of the link with that name or alternative name."""
+    try:
+        return sock.ask(link.get(name=name), entry)[0][0]
+    except NetlinkError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        return None
 
 
 def _fits(one: show.Object, want: Filters) -> bool:
