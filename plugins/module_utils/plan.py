@@ -34,6 +34,7 @@ class Change(t.NamedTuple):
     do: Action
     undo: Action = None
     wave: t.Any = None  # None: a wave of its own
+    partly: bool = False  # can fail half done: its undo, which then must do no harm, runs also when it fails itself
 
 
 class ChangeFailed(Exception):
@@ -107,9 +108,11 @@ class Plan:
                     raise ChangeFailed(wave[0], error, undone, stuck) from error
                 raise
             done.append([change for change, error in zip(wave, outcomes) if error is None])
-            failed = next(((change, error) for change, error in zip(wave, outcomes) if error is not None), None)
+            failed = [(change, error) for change, error in zip(wave, outcomes) if error is not None]
             if failed:
-                raise ChangeFailed(*failed, *self._take_back(done)) from failed[1]
+                self._take_back([[change for change, _ in failed if change.partly]])
+                change, error = failed[0]
+                raise ChangeFailed(change, error, *self._take_back(done)) from error
 
     def _waves(self) -> t.Iterator[list[Change]]:
         numbered = enumerate(self.changes)

@@ -9,6 +9,7 @@ indexes and `flags` a number here; who shows a link to people names them.
 
 from __future__ import annotations
 
+import functools
 import struct
 import typing as t
 
@@ -149,6 +150,16 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     return link
 
 
+def decode_name(data: bytes, start: int, end: int) -> tuple[int, str]:
+    """Index and name alone: a tenth of the work where a table of names is all that is wanted."""
+    index = IFINFO.unpack_from(data, start)[2] if end - start >= 16 else 0
+    for number, at, stop in walk(data, start + 16, end):
+        if number == 3:
+            return index, NAME.decode(data, at, stop)
+    raise NetlinkDecodeError(f"a link message of {end - start} bytes without a name")
+
+
+@functools.lru_cache(maxsize=64)
 def table_for(kind: str | None, port_kind: str | None = None) -> Table:
     """IFLA_* with the attributes of `kind` (and of ports of `port_kind`) inside IFLA_LINKINFO."""
     if not kind and not port_kind:

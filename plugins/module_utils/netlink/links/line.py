@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The canonical line of a link: what --diff shows, the documentation quotes and tests compare.
+
+    br0  bridge  up  mtu 9000  addr 10.0.0.1/24
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..rtnl.address import FOREVER, SETTABLE
+
+
+def line(name: str, netns: str | None, fields: t.Mapping[str, t.Any]) -> str:
+    """`fields` in their order; those that are None (not known, not there) are left out."""
+    parts = [name, *((f"netns {netns}",) if netns else ())]
+    for field, value in fields.items():
+        if field in ("kind", "admin"):
+            parts += [value] if value else []
+        elif isinstance(value, (list, tuple)):
+            parts += [f"{field} {one}" for one in value]
+        elif value is not None:
+            parts.append(f"{field} {show(value)}")
+    return "  ".join(parts)
+
+
+def show(value: t.Any) -> str:
+    """A value without blanks at its ends and without line breaks, whatever it holds."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, dict):
+        return ",".join(f"{key}={show(one)}" for key, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return ",".join(show(one) for one in value) or "none"
+    text = str(value)
+    return text if text and text.isprintable() and " " not in text else repr(text)
+
+
+def address(found: t.Mapping[str, t.Any]) -> str:
+    """One address: `10.0.0.1/24 peer 10.0.0.2 metric 5`; scope, label and lifetimes only where they are unusual."""
+    parts = [f"{found['local']}/{found['prefixlen']}"]
+    for field, word in (("address", "peer"), ("broadcast", "brd"), ("metric", "metric")):
+        if found.get(field):
+            parts.append(f"{word} {found[field]}")
+    if found.get("scope", "global") not in ("global", "universe"):
+        parts.append(f"scope {found['scope']}")
+    parts += [flag for flag in SETTABLE if found.get(flag)]
+    if found.get("valid_life_time", FOREVER) != FOREVER:
+        parts.append(f"valid {found['valid_life_time']}s")
+    return " ".join(parts)

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries out steps: requests built when their turn comes, sent in one batch a namespace."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..channel import NetlinkSocket
+from ..message import Request
+from ..netns import NetNS, open_file
+from ..rtnl import link
+
+MANY = 32  # names to resolve in one wave that are worth a dump
+
+
+class Place:
+    """One namespace while a wave runs: names turned into indexes, as they are now."""
+
+    def __init__(self, sock: NetlinkSocket) -> None:
+        self.sock = sock
+        self._indexes: dict[str, int] = {}
+        self._asked = 0
+        self._files: list[int] = []
+
+    def index(self, name: str) -> int:
+        """The index of a link; 0 for "". Raises NetlinkError where there is none."""
+        if not name:
+            return 0
+        if name not in self._indexes:
+            self._asked += 1
+            if self._asked == MANY:
+                for number, found in self.sock.dump(link.dump(), link.decode_name):
+                    self._indexes[found] = number
+        if name not in self._indexes:
+            self._indexes[name] = self.sock.ask(link.get(name=name), link.decode_name)[0][0]
+        return self._indexes[name]
+
+    def netns_file(self, netns: str) -> int:
+        """A file descriptor of a namespace, good until the wave is over."""
+        self._files.append(open_file(netns))
+        return self._files[-1]
+
+    def close(self) -> None:
+        for file in self._files:
+            os.close(file)
+
+
+class Step(t.NamedTuple):
+    """Requests for one namespace. `build(place)` makes them when everything before them has happened."""
+
+    netns: NetNS
+    build: t.Callable[[Place], t.Sequence[Request]]
+
+
+class Runner:
+    """Runs actions: a `Step`, or a callable of no arguments for what no rtnetlink request can do."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[NetNS, NetlinkSocket] = {}
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for sock in self._sockets.values():
+            sock.close()
+        self._sockets.clear()
+
+    def socket(self, netns: NetNS) -> NetlinkSocket:
+        if netns not in self._sockets:
+            self._sockets[netns] = NetlinkSocket(netns=netns)
+        return self._sockets[netns]
+
+    def __call__(self, actions: t.Sequence[t.Any]) -> list[Exception | None]:
+        outcomes: list[Exception | None] = [None] * len(actions)
+        places: dict[NetNS, list[int]] = {}
+        for number, action in enumerate(actions):
+            if isinstance(action, Step):
+                places.setdefault(action.netns, []).append(number)
+            else:
+                outcomes[number] = _call(action)
+        for netns, numbers in places.items():
+            self._run_in(netns, [(number, actions[number]) for number in numbers], outcomes)
+        return outcomes
+
+    def _run_in(self, netns: NetNS, steps: t.Sequence[tuple[int, Step]], outcomes: list[Exception | None]) -> None:
+        place = Place(self.socket(netns))
+        requests: list[Request] = []
+        owners: list[int] = []
+        try:
+            for number, step in steps:
+                try:
+                    built = step.build(place)
+                except (OSError, ValueError) as error:
+                    outcomes[number] = error
+                    continue
+                requests += built
+                owners += [number] * len(built)
+            for number, error in zip(owners, place.sock.batch(requests)):
+                if error is not None and outcomes[number] is None:
+                    outcomes[number] = error
+        finally:
+            place.close()
+
+
+def _call(action: t.Callable[[], None]) -> Exception | None:
+    try:
+        action()
+    except (OSError, ValueError) as error:
+        return error
+    return None

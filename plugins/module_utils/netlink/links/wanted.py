@@ -1,0 +1,255 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task wants of a link, checked before anything is asked of the kernel.
+
+Every complaint names the option as the user wrote it: `links[3].mtu: takes 0 to 4294967295, not -1`.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..attribute import MAC, U32, Codec
+from ..errors import NetlinkEncodeError
+from ..rtnl import address as addresses
+from ..rtnl.link import ALTNAME, IFNAMSIZ
+
+
+class WrongLink(ValueError):
+    """An option that cannot be meant; `where` is its path in the task."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}" if where else reason)
+        self.where = where
+
+
+class Wanted(t.NamedTuple):
+    """One link as wanted; None means "as it is". `place` is the namespace in which it ends."""
+
+    where: str
+    name: str
+    select: t.Mapping[str, t.Any]
+    state: str = "present"
+    netns: t.Optional[str] = None
+    move_to: t.Optional[str] = None
+    kind: t.Optional[str] = None
+    options: t.Mapping[str, t.Any] = {}
+    link: t.Optional[str] = None
+    attributes: t.Mapping[str, t.Any] = {}  # by IFLA_* name: mtu, address, ifalias, txqlen
+    altnames: t.Sequence[str] = ()
+    altnames_exact: bool = False
+    master: t.Optional[str] = None  # "": none
+    ports: t.Optional[t.Sequence[str]] = None
+    port_options: t.Mapping[str, t.Any] = {}
+    addresses: t.Optional[t.Sequence[t.Mapping[str, t.Any]]] = None
+    addresses_exact: bool = True
+    recreate: bool = False
+    vfs: t.Sequence[t.Mapping[str, t.Any]] = ()
+    wireguard: t.Optional[t.Mapping[str, t.Any]] = None
+
+    @property
+    def place(self) -> str | None:
+        return self.move_to or self.netns
+
+    @property
+    def label(self) -> str:
+        """The link's name as lines and errors show it."""
+        return f"{self.name} in {self.place}" if self.place else self.name
+
+    def at(self, option: str) -> str:
+        return f"{self.where}.{option}" if self.where else option
+
+
+def parse(params: t.Mapping[str, t.Any], where: str = "", netns: str | None = None) -> Wanted:
+    """Checks one link's options. Raises WrongLink."""
+
+    def at(option: str) -> str:
+        return f"{where}.{option}" if where else option
+
+    select = {key: value for key, value in (params.get("select") or {}).items() if value is not None}
+    name = params.get("name") or select.get("name") or ""
+    if not name and not select:
+        raise WrongLink(at("name"), "a link needs a name, or a select to find it by")
+    if name:
+        check_name(name, at("name"))
+    if "address" in select:
+        select["address"] = canonical(MAC, select["address"], at("select.address"))
+    wanted = Wanted(
+        where=where,
+        name=name,
+        select=select,
+        state=params["state"],
+        netns=params.get("netns") or netns,
+        move_to=params.get("move_to"),
+        kind=params.get("kind"),
+        options={key: value for key, value in (params.get("options") or {}).items() if value is not None},
+        link=params.get("link"),
+        attributes=_attributes(params, at),
+        altnames=[_altname(text, at) for text in params.get("altnames") or ()],
+        altnames_exact=params.get("altnames_mode") == "exact",
+        master=params.get("master"),
+        ports=params.get("ports"),
+        port_options=params.get("port_options") or {},
+        addresses=_addresses(params.get("addresses"), at),
+        addresses_exact=params.get("addresses_mode") != "add",
+        recreate=bool(params.get("recreate")),
+        vfs=params.get("vfs") or (),
+        wireguard=params.get("wireguard"),
+    )
+    _check_sense(wanted)
+    return wanted
+
+
+def check_name(name: str, where: str) -> None:
+    """A name as the kernel takes it (net/core/dev.c: dev_valid_name)."""
+    size = len(name.encode("utf-8", "surrogateescape"))
+    if not 0 < size <= IFNAMSIZ:
+        raise WrongLink(where, f"{name!r} has {size} bytes; a link's name has 1 to {IFNAMSIZ}")
+    if name in (".", "..") or any(letter in "/:" or letter.isspace() or letter == "\0" for letter in name):
+        raise WrongLink(where, f"{name!r} is not a link's name: no blanks, '/' or ':', and not '.' or '..'")
+
+
+def canonical(codec: Codec, value: t.Any, where: str) -> t.Any:
+    """`value` as the kernel would give it back. Raises WrongLink."""
+    try:
+        raw = codec.encode(value)
+    except (ValueError, TypeError) as error:
+        reason = str(error) if isinstance(error, NetlinkEncodeError) else f"{error}, not {value!r}"
+        raise WrongLink(where, reason) from None
+    return codec.decode(raw, 0, len(raw))
+
+
+ATTRIBUTES = (("mtu", "mtu", U32), ("address", "address", MAC), ("txqueuelen", "txqlen", U32))
+
+
+def _attributes(params: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> dict[str, t.Any]:
+    found = {
+        key: canonical(codec, params[option], at(option))
+        for option, key, codec in ATTRIBUTES
+        if params.get(option) is not None
+    }
+    mac = found.get("address")
+    if mac and (int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00"):
+        raise WrongLink(at("address"), f"{mac} is a group address or empty: no link can have it")
+    alias = params.get("alias")
+    if alias is not None:
+        if len(alias.encode()) > 255:
+            raise WrongLink(at("alias"), f"takes up to 255 bytes, not {len(alias.encode())}")
+        found["ifalias"] = alias
+    return found
+
+
+def _altname(text: str, at: t.Callable[[str], str]) -> str:
+    if not text or "/" in text or any(letter.isspace() for letter in text):
+        raise WrongLink(at("altnames"), f"{text!r} is not an alternative name: no blanks, no '/'")
+    return canonical(ALTNAME, text, at("altnames"))
+
+
+ADDRESS_OPTIONS = {
+    "peer": "address",
+    "valid_lft": "valid_life_time",
+    "preferred_lft": "preferred_life_time",
+    **{name: name for name in ("broadcast", "scope", "label", "metric", *addresses.SETTABLE)},
+}
+
+
+def _addresses(
+    listed: t.Sequence[t.Any] | None, at: t.Callable[[str], str]
+) -> list[dict[str, t.Any]] | None:
+    """Each as the dictionary that `rtnl.address` reads and writes, with the prefix in canonical spelling."""
+    if listed is None:
+        return None
+    found = [_address(item, at(f"addresses[{number}]")) for number, item in enumerate(listed)]
+    seen: dict[tuple[t.Any, ...], int] = {}
+    for number, address in enumerate(found):
+        first = seen.setdefault((address["local"], address["prefixlen"], address.get("address")), number)
+        if first != number:
+            raise WrongLink(at(f"addresses[{number}]"), f"{address['local']} is listed twice")
+    return found
+
+
+def _address(item: t.Any, where: str) -> dict[str, t.Any]:
+    values = {"address": item} if isinstance(item, str) else item
+    if not isinstance(values, dict) or not values.get("address"):
+        raise WrongLink(where, f"takes 10.0.0.1/24, or a dictionary with an address, not {item!r}")
+    unknown = sorted(set(values) - set(ADDRESS_OPTIONS) - {"address"})
+    if unknown:
+        raise WrongLink(f"{where}.{unknown[0]}", f"unknown; known are {', '.join(sorted(['address', *ADDRESS_OPTIONS]))}")
+    try:
+        prefix = addresses.prefix_of(values["address"])
+        found = {
+            "local": prefix.address,
+            "prefixlen": prefix.length,
+            **{ADDRESS_OPTIONS[key]: value for key, value in values.items() if key != "address" and value is not None},
+        }
+        if "address" in found:
+            found["address"] = addresses.prefix_of(found["address"]).address
+        # What the kernel would answer, so that spellings (forever, 0x.., IPv6) never look like a difference.
+        request = addresses.new(1, found)
+    except ValueError as error:
+        raise WrongLink(where, str(error)) from None
+    answer = addresses.decode(request.body, 0, len(request.body))
+    return _answered(found, answer)
+
+
+def _answered(found: dict[str, t.Any], answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The wanted fields with the values that the kernel will show for them."""
+    out = {key: answer.get(key, False) if key in addresses.SETTABLE else answer.get(key, value) for key, value in found.items()}
+    out["family"] = answer["family"]
+    return out
+
+
+NOT_WHEN_ABSENT = ("attributes", "options", "altnames", "addresses", "ports", "port_options", "vfs", "wireguard", "master")
+
+
+def _check_sense(wanted: Wanted) -> None:
+    """Options that contradict each other."""
+    if wanted.state == "absent":
+        said = [option for option in NOT_WHEN_ABSENT if getattr(wanted, option)]
+        if said:
+            raise WrongLink(wanted.at("state"), f"absent, and {said[0]} is given too: a link that goes has none")
+    if wanted.name and wanted.master == wanted.name:
+        raise WrongLink(wanted.at("master"), f"{wanted.name} cannot be its own master")
+    if wanted.name and wanted.link == wanted.name:
+        raise WrongLink(wanted.at("link"), f"{wanted.name} cannot stand on itself")
+    if wanted.ports and wanted.name in wanted.ports:
+        raise WrongLink(wanted.at("ports"), f"{wanted.name} cannot be a port of its own")
+    if wanted.wireguard and wanted.kind not in (None, "wireguard"):
+        raise WrongLink(wanted.at("wireguard"), f"is for links of kind wireguard, not {wanted.kind}")
+
+
+def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], netns: str | None, path: str = "links") -> list[Wanted]:
+    """A list of links, with what each says of its ports turned into what the ports want. Raises WrongLink."""
+    found = [parse(item, f"{path}[{number}]" if path else "", netns) for number, item in enumerate(items)]
+    _refuse_twins(found)
+    return _with_ports(found)
+
+
+def _refuse_twins(found: t.Sequence[Wanted]) -> None:
+    seen: dict[tuple[t.Any, str], Wanted] = {}
+    for wanted in found:
+        if not wanted.name:
+            continue
+        first = seen.setdefault((wanted.place, wanted.name), wanted)
+        if first is not wanted:
+            raise WrongLink(wanted.at("name"), f"{wanted.name} is listed before, at {first.where}")
+
+
+def _with_ports(found: t.Sequence[Wanted]) -> list[Wanted]:
+    """`ports: [a, b]` on a master is the same as `master:` on a and on b."""
+    out = list(found)
+    places = {(wanted.place, wanted.name): number for number, wanted in enumerate(out)}
+    for wanted in found:
+        for port in wanted.ports or ():
+            check_name(port, wanted.at("ports"))
+            number = places.get((wanted.place, port))
+            if number is None:
+                places[(wanted.place, port)] = len(out)
+                out.append(Wanted(wanted.at("ports"), port, {}, netns=wanted.place, master=wanted.name))
+            elif out[number].master in (None, wanted.name):
+                out[number] = out[number]._replace(master=wanted.name)
+            else:
+                other = out[number].master or "no master"
+                raise WrongLink(wanted.at("ports"), f"{port} is wanted as a port of {wanted.name} and of {other}")
+    return out

@@ -1,0 +1,30 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The order of changes. Changes of one wave are sent together; a later wave may build on an earlier one.
+
+Within a wave number, `depth` counts the links that a link stands on: a VLAN on a bond has 1, the bond 0.
+"""
+
+from __future__ import annotations
+
+REMOVE_TO_RECREATE = 10  # before anything takes the name; what stands on top goes first
+STEP_ASIDE = 20  # names that are to be swapped
+RENAME = 21
+MOVE = 30
+LOWER_MTU = 40  # what stands on top first
+BUILD = 50  # creations, and changes in place; what stands on top last
+LEAVE_MASTER = 60
+JOIN_MASTER = 61
+PORT = 62  # settings that only a port has, MTUs of masters that follow their ports
+DROP_ADDRESS = 70
+ADD_ADDRESS = 71
+GO_DOWN = 80
+GO_UP = 81
+REMOVE = 90
+
+Wave = "tuple[int, int]"
+
+
+def wave(number: int, depth: int = 0) -> tuple[int, int]:
+    return number, depth
