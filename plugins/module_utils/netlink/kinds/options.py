@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of a kind as people give them: validated, brought to the kernel's form, compared with
+what the kernel shows.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..attribute import HEADER, Table
+from ..errors import NetlinkEncodeError
+from .registry import Kind, Options
+
+# What the kernel leaves out when an option is off.
+OFF = ("any", "0", "0x00", "0x00000", "none")
+
+
+def canonical(table: Table, name: str, value: t.Any) -> t.Any:
+    """`value` as the kernel would show it. Raises NetlinkEncodeError."""
+    raw = table.encode_one(name, value)
+    return table.rows[name].codec.decode(raw, HEADER.size, HEADER.unpack_from(raw)[0])
+
+
+def normalise(kind: Kind, options: Options) -> dict[str, t.Any]:
+    """`options` in the kernel's names and values; those that are None are left out. Links are
+    indexes already.
+
+    Raises NetlinkEncodeError, naming the option, for one that is unknown, read-only, out of its
+    range or in contradiction to another.
+    """
+    given = kind.normal({name: value for name, value in options.items() if value is not None})
+    wanted = {}
+    for name, value in given.items():
+        if name not in kind.table:
+            known = ", ".join(sorted(set(kind.table.rows) - kind.read_only)) or "none"
+            raise NetlinkEncodeError(name, f"not an option of {kind.name}; options are {known}")
+        if name in kind.read_only:
+            raise NetlinkEncodeError(name, "set by the kernel alone")
+        wanted[name] = canonical(kind.table, name, value)
+    kind.check(wanted)
+    return wanted
+
+
+def missing(kind: Kind, options: Options) -> list[str]:
+    """The options that a link of the kind cannot be created without and that are not there."""
+    return (
+        []
+        if options.get("external")
+        else [name for name in kind.required if options.get(name) is None]
+    )
+
+
+def _same(kind: Kind, name: str, wanted: t.Any, found: t.Any) -> bool:
+    if found is None:
+        return not wanted or wanted in OFF
+    return wanted == found or (name in kind.rounded and wanted - 1 == found)
+
+
+def differing(kind: Kind, wanted: Options, current: Options) -> dict[str, t.Any]:
+    """Those of `wanted` (normalised) that `current` (decoded) does not fulfil."""
+    return {
+        name: value
+        for name, value in wanted.items()
+        if name not in kind.write_only and not _same(kind, name, value, current.get(name))
+    }
+
+
+def change(kind: Kind, current: Options, wanted: Options) -> dict[str, t.Any]:
+    """What to send to an existing link so that `wanted` (normalised) becomes true and the rest of
+    `current` stays.
+    """
+    unsent = kind.read_only | kind.write_only
+    return {
+        name: value for name, value in kind.change(current, wanted).items() if name not in unsent
+    }

@@ -1,0 +1,39 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pairs of virtual Ethernet links: VETH_INFO_PEER (linux/veth.h) holds a link message."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..attribute import Codec, Table, integer, truth
+from ..rtnl import link
+from .registry import Kind
+
+
+def _decode(data: bytes, start: int, end: int) -> t.Dict[str, t.Any]:
+    peer = link.decode(data, start, end)
+    flags, index = peer.pop("flags"), peer.pop("ifindex")
+    del peer["type"], peer["family"]
+    return {
+        **peer,
+        **({"up": True} if flags & link.IFF_UP else {}),
+        **({"ifindex": index} if index else {}),
+    }
+
+
+def _encode(value: t.Any) -> bytes:
+    """The other end as `{ifname, address, mtu, net_ns_fd, ...}`; besides, `up` and the `ifindex` to
+    take.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("takes {ifname: NAME, ...}")
+    attributes = dict(value)
+    up = link.IFF_UP if truth(attributes.pop("up", False)) else 0
+    header = link.IFINFO.pack(0, 0, integer(attributes.pop("ifindex", 0)), up, up)
+    return header + link.TABLE.encode(attributes)
+
+
+TABLE = Table((1, "peer", Codec(_decode, _encode)))
+KINDS = {"veth": Kind("veth", TABLE, "veth", write_only=frozenset(("peer",)))}
