@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import typing as t
 
-from ..attribute import ip_bytes
 from .numbers import AF_INET, AF_INET6
 
 BITS = {AF_INET: 32, AF_INET6: 128}
@@ -29,26 +28,34 @@ class Prefix(t.NamedTuple):
         return f"{self.address}/{self.length}"
 
 
-def parse(text: str, length: int | None = None) -> Prefix:
-    """The prefix that `text` spells; `length` is its length where the text has none (default: the whole address).
+LENGTHS = {str(bits): bits for bits in range(129)}
 
-    Raises ValueError saying what is wrong with it.
-    """
+
+def split(text: str, length: int | None = None) -> tuple[int, bytes, int]:
+    """What `parse` makes a `Prefix` of."""
     if not isinstance(text, str):
         raise ValueError(f"{text!r} is not an address")
     address, slash, bits = text.partition("/")
+    family = AF_INET6 if ":" in address else AF_INET
     try:
-        raw = ip_bytes(address)
-    except ValueError:
-        raise ValueError(f"{text!r} is not an IP address, nor one with a prefix length") from None
-    family = AF_INET if len(raw) == 4 else AF_INET6
+        raw = socket.inet_pton(family, address)
+    except (OSError, ValueError):
+        raise ValueError(f"{text!r} is not an IP address with or without prefix length") from None
     most = BITS[family]
     if slash:
-        if not (bits.isascii() and bits.isdigit()):
-            raise ValueError(f"{text!r}: the prefix length has to be a number from 0 to {most}")
-        length = int(bits)
+        length = LENGTHS.get(bits)
     elif length is None:
         length = most
-    if not 0 <= length <= most:
-        raise ValueError(f"{text!r}: the prefix length has to be 0 to {most}, not {length}")
-    return Prefix(family, raw, length)
+    if length is None or not 0 <= length <= most:
+        said = bits if slash else length
+        raise ValueError(f"{text!r}: the prefix length has to be 0 to {most}, not {said!r}")
+    return family, raw, length
+
+
+def parse(text: str, length: int | None = None) -> Prefix:
+    """The prefix that `text` spells.
+
+    `length` is its length where the text has none (default: the whole address). Raises ValueError
+    saying what is wrong with it.
+    """
+    return Prefix(*split(text, length))

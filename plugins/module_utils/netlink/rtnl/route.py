@@ -39,7 +39,7 @@ from .numbers import (
     AF_INET, AF_INET6, AF_UNSPEC, FAMILIES, PROTOCOLS, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, SCOPES,
     TABLES,
 )  # fmt: skip
-from .prefix import BITS, parse
+from .prefix import BITS, parse, split
 
 # family, bits of dst, bits of from, tos, table, protocol, scope, type, flags
 RTMSG = struct.Struct("=BBBBBBBBI")
@@ -124,9 +124,12 @@ def flag_names(flags: int) -> list[str]:
     return [name for number, name in FLAGS.items() if flags & number]
 
 
-def _settable(flags: t.Iterable[str] | None) -> int:
+def settable(flags: t.Iterable[str] | None) -> int:
     """Of flags that were read those that may be set; the others only the kernel knows."""
     return functools.reduce(lambda bits, name: bits | SETTABLE.get(name, 0), flags or (), 0)
+
+
+ENCAP = Codec(BYTES.decode, BYTES.encode, Table())  # decoded when its type is known
 
 
 def show_encap(found: dict[str, t.Any]) -> None:
@@ -150,7 +153,7 @@ NEXTHOP = Table(
     (11, "flow", Codec(_decode_flow, _encode_flow)),
     (18, "via", Codec(_decode_via, _encode_via)),
     (21, "encap_type", U16),
-    (22, "encap", BYTES),
+    (22, "encap", ENCAP),
 )
 
 
@@ -173,7 +176,7 @@ def _encode_nexthop(nexthop: t.Mapping[str, t.Any]) -> bytes:
     values = dict(nexthop)
     spell_encap(values)
     index = integer(values.pop("oif", None) or 0)
-    flags = _settable(values.pop("flags", None))
+    flags = settable(values.pop("flags", None))
     weight = integer(values.pop("weight", 1))
     if not 1 <= weight <= 256:
         raise NetlinkEncodeError("weight", f"takes 1 to 256, not {weight}")
@@ -208,7 +211,7 @@ TABLE = Table(
     (18, "via", Codec(_decode_via, _encode_via)),
     (20, "pref", enum(U8, PREFERENCES)),
     (21, "encap_type", U16),
-    (22, "encap", BYTES),
+    (22, "encap", ENCAP),
     (23, "expires", U32),
     (25, "uid", U32),
     (30, "nhid", U32),
@@ -316,7 +319,7 @@ def dump(
     For one family, a table that does not exist is an error (ENOENT); for both it is empty.
     """
     header = RTMSG.pack(
-        family, 0, 0, 0, 0, _number("protocol", protocol), 0, _number("type", type), 0
+        family, 0, 0, 0, 0, number("protocol", protocol), 0, number("type", type), 0
     )
     body = header + TABLE.encode({"table": table, "oif": oif or None})
     return Request("RTM_GETROUTE", RTM_GETROUTE, 0, body, TABLE, RTMSG.size)
@@ -337,7 +340,7 @@ LOCAL_TABLE_TYPES = ("local", "broadcast", "nat", "anycast")
 OF_NEXTHOP = ("gateway", "via", "oif", "nexthops", "encap")
 
 
-def _number(name: str, value: t.Any) -> int:
+def number(name: str, value: t.Any) -> int:
     """The number of a field of struct rtmsg; 0 for None."""
     if value is None:
         return 0
@@ -368,7 +371,7 @@ def _family(route: t.Mapping[str, t.Any]) -> int:
 def _scope(route: t.Mapping[str, t.Any], family: int, deleting: bool) -> int:
     """As given, else what iproute2 takes; nowhere stands for any when deleting."""
     if route.get("scope") is not None:
-        return _number("scope", route["scope"])
+        return number("scope", route["scope"])
     kind = route.get("type") or "unicast"
     if family == AF_INET6:
         return 0
@@ -410,53 +413,47 @@ def _attributes(route: t.Mapping[str, t.Any], family: int) -> bytes:
     return TABLE.encode(values)
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
 def _encode_rest(
-    family: int, deleting: bool, items: tuple[tuple[str, t.Any], ...]
-) -> tuple[int, bytes, bytes]:
-    """Of a route but for its destination: the family, the header behind the destination's length, the attributes."""
+    family: int, bits: int, deleting: bool, items: tuple[tuple[str, t.Any], ...]
+) -> tuple[bytes, bytes]:
+    """What stands before and behind the destination's bytes; `family` is 0 for a default route."""
     route = dict(items)
     family = family or _family(route)
     source = route.get("from") or "default"
     header = RTMSG.pack(
         family,
-        0,
+        bits,
         0 if source == "default" else parse(source).length,
-        _number("tos", route.get("tos")),
+        number("tos", route.get("tos")),
         0,
-        _number("protocol", route.get("protocol", None if deleting else "static")),
+        number("protocol", route.get("protocol", None if deleting else "static")),
         _scope(route, family, deleting),
-        _number("type", route.get("type", None if deleting else "unicast")),
-        _settable(route.get("flags")),
+        number("type", route.get("type", None if deleting else "unicast")),
+        settable(route.get("flags")),
     )
-    return family, header[2:], _attributes(route, family)
+    if bits:
+        header += DST4_HEADER if family == AF_INET else DST6_HEADER
+    return header, _attributes(route, family)
 
 
-def _body(route: t.Mapping[str, t.Any], deleting: bool = False) -> bytes:
+def _encode(route: t.Mapping[str, t.Any], deleting: bool = False) -> bytes:
     rest = dict(route)
-    target = rest.pop("dst", None) or "default"
+    target = rest.pop("dst", None)
     if not rest.get("flags"):
         rest.pop("flags", None)
-    family, raw, bits = parse(target) if target != "default" else (0, b"", 0)
+    family, raw, bits = split(target) if target and target != "default" else (0, b"", 0)
     items = tuple(rest.items())
     try:
-        family, header, attributes = _encode_rest(family, deleting, items)
+        before, after = _encode_rest(family, bits, deleting, items)
     except TypeError:  # a value that is a list or a dictionary: not to be remembered
-        family, header, attributes = _encode_rest.__wrapped__(family, deleting, items)
-    if not bits:
-        return bytes((family, 0)) + header + attributes
-    return (
-        bytes((family, bits))
-        + header
-        + (DST4_HEADER if family == AF_INET else DST6_HEADER)
-        + raw
-        + attributes
-    )
+        before, after = _encode_rest.__wrapped__(family, bits, deleting, items)
+    return before + raw + after if bits else before + after
 
 
 def _create(route: t.Mapping[str, t.Any], flags: int) -> Request:
-    operation = f"RTM_NEWROUTE {route.get('dst', 'default')}"
-    return Request(operation, RTM_NEWROUTE, NLM_F_CREATE | flags, _body(route), TABLE, RTMSG.size)
+    operation = f"RTM_NEWROUTE {route.get('dst') or 'default'}"
+    return Request(operation, RTM_NEWROUTE, NLM_F_CREATE | flags, _encode(route), TABLE, RTMSG.size)
 
 
 def new(route: t.Mapping[str, t.Any]) -> Request:
@@ -481,8 +478,8 @@ def append(route: t.Mapping[str, t.Any]) -> Request:
 
 def delete(route: t.Mapping[str, t.Any]) -> Request:
     """Removes the first route that fits all that is given (`table` defaults to main)."""
-    operation = f"RTM_DELROUTE {route.get('dst', 'default')}"
-    return Request(operation, RTM_DELROUTE, 0, _body(route, deleting=True), TABLE, RTMSG.size)
+    operation = f"RTM_DELROUTE {route.get('dst') or 'default'}"
+    return Request(operation, RTM_DELROUTE, 0, _encode(route, deleting=True), TABLE, RTMSG.size)
 
 
 def lookup(
