@@ -67,8 +67,9 @@ def delays(stats: Stats, counting: bool) -> dict[str, dict[str, int] | None]:
     out: dict[str, dict[str, int] | None] = {}
     for name in layout.DELAYS:
         count = stats.get(f"{name}_count")
-        known = count is not None and (counting or count > 0 or name == "cpu")
-        out[name] = {"count": count, "total_ns": stats[f"{name}_delay_total"]} if known else None
+        out[name] = None
+        if count is not None and (counting or count > 0 or name == "cpu"):
+            out[name] = {"count": count, "total_ns": stats[f"{name}_delay_total"]}
     return out
 
 
