@@ -8,7 +8,7 @@ TOOLS = $(PYTHON) tests/tools
 TESTBED = $(PYTHON) tests/testbed/testbed.py --session $(SESSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint units sanity integration docs bench build clean distclean \
+.PHONY: help run test lint units kernel sanity integration docs bench build clean distclean \
         guest-build guest-start guest-list guest-enter guest-console guest-inventory guest-stop
 
 help: ## list the targets
@@ -17,14 +17,17 @@ help: ## list the targets
 run: ## show it at work: playbooks/quickstart.yml on a real guest, twice (KEEP=1 leaves the guest)
 	@$(TOOLS) run $(if $(KEEP),--keep) $(GUESTS)
 
-test: ## all checks: lint, units, sanity, integration; the last line counts them
+test: ## all checks: lint, units, kernel, sanity, integration; the last line counts them
 	@$(TOOLS) test
 
 lint: ## ruff, yamllint, ansible-lint, antsibull
 	@$(TOOLS) lint
 
-units: ## pytest: the cores without a kernel, and on this kernel in namespaces
+units: ## pytest of tests/unit: nothing but Python
 	@$(TOOLS) units
+
+kernel: ## pytest of tests/kernel: this machine's kernel, and the guest's
+	@$(TOOLS) kernel
 
 sanity: ## ansible-test sanity, every test, every interpreter found
 	@$(TOOLS) sanity

@@ -6,31 +6,41 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
+from typing import Sequence
 
+import environment
 from integration import integration
+from kernel import kernel
 from lint import lint
 from outcome import FAILED, SKIPPED, Outcome, Stage, remarks, table, total, verdict
-from prepare import GUEST, announce, prepare
+from paths import ROOT, VENV
+from prepare import GUEST, need_root, prepare
 from process import Stop, interrupt_on_signals, say
+from publish import build, docs
+from quickstart import quickstart
 from sanity import sanity
 from units import units
 
+# in the order of `test`: cheap ones first
 STAGES = {
     "lint": lint,
     "units": units,
+    "kernel": kernel,
     "sanity": sanity,
     "integration": integration,
-}  # cheap ones first
+}
+NEED_ROOT = {"kernel", "integration"}  # they make namespaces and guests
 
 
-def check(names: list[str]) -> int:
+def check(names: list[str], only: Sequence[str] = ()) -> int:
     """Run the stages, all of them whatever fails, and close with the table and the counts."""
     began = time.monotonic()
-    announce("prepare")
-    prepare(GUEST)
-    stages = [_stage(name) for name in names]
+    say("== prepare")
+    prepare(GUEST if NEED_ROOT & set(names) else {})
+    stages = [_stage(name, only) for name in names]
     closing, good = total(stages)
     say("\n".join(["", *remarks(stages, SKIPPED), *remarks(stages, FAILED), "", table(stages), ""]))
     say(f"all stages: {time.monotonic() - began:.0f} s")
@@ -38,11 +48,13 @@ def check(names: list[str]) -> int:
     return 0 if good else 1
 
 
-def _stage(name: str) -> Stage:
-    announce(name)
+def _stage(name: str, only: Sequence[str]) -> Stage:
+    say(f"\n== {name}")
     began = time.monotonic()
     try:
-        outcomes: list[Outcome] = STAGES[name]()
+        if name in NEED_ROOT:
+            need_root(f"make {name}")
+        outcomes: list[Outcome] = STAGES[name](*only)
     except Stop as stop:
         say(f"  {stop}")
         outcomes = [verdict(name, False, str(stop))]
@@ -51,13 +63,60 @@ def _stage(name: str) -> Stage:
     return Stage(name, outcomes, time.monotonic() - began)
 
 
-def main() -> int:
+def run_quickstart(options: argparse.Namespace) -> int:
+    need_root("make run")
+    say("== prepare")
+    prepare(GUEST)
+    quickstart(options.guests or ["debian"], options.keep)
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """The comparison talks for itself, with its own progress and table."""
+    need_root("make bench")
+    prepare({})
+    script = ROOT / "tests" / "benchmarks" / "run.py"
+    if not script.exists():
+        raise Stop(f"there is no {script.relative_to(ROOT)}")
+    argv = [str(VENV / "bin" / "python"), str(script), *options.words]
+    return subprocess.run(argv, cwd=ROOT, env=environment.tools(), check=False).returncode
+
+
+def simple(act, *groups: dict[str, str]) -> int:
+    prepare(*groups)
+    act()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests/tools", description=__doc__)
-    parser.add_argument("step", choices=["test", *STAGES])
-    step = parser.parse_args().step
+    steps = parser.add_subparsers(required=True, metavar="STEP")
+
+    def step(name, act):
+        added = steps.add_parser(name)
+        added.set_defaults(act=act)
+        return added
+
+    step("test", lambda options: check(list(STAGES)))
+    for name in STAGES:
+        step(name, lambda options, name=name: check([name], options.only)).add_argument(
+            "only", nargs="*", help="the targets meant, of `integration`"
+        )
+    step("prepare", lambda options: simple(lambda: None, GUEST))
+    step("docs", lambda options: simple(docs))
+    step("build", lambda options: simple(build))
+    step("bench", bench).add_argument("words", nargs="*")
+    running = step("run", run_quickstart)
+    running.add_argument("guests", nargs="*")
+    running.add_argument("--keep", action="store_true")
+    return parser
+
+
+def main() -> int:
+    options = _parser().parse_args()
     interrupt_on_signals()
     try:
-        return check(list(STAGES) if step == "test" else [step])
+        return options.act(options)
     except Stop as stop:
         say(f"stopped: {stop}")
         return 1

@@ -26,7 +26,7 @@ CONTROLLER_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 GUEST_PYTHON = "3.11"  # of Debian 12
 
 
-def integration(only: tuple[str, ...] = ()) -> list[Outcome]:
+def integration(*only: str) -> list[Outcome]:
     """Local targets first; the guest is started only when a target wants it."""
     with held("tree"):
         collection = tree.arrange()

@@ -22,4 +22,10 @@ def _outcome(case: ET.Element) -> Outcome:
     told = next((child for child in case if child.tag in STATUS), None)
     if told is None:
         return Outcome(name, PASSED)
-    return Outcome(name, STATUS[told.tag], (told.get("message") or "").split("\n")[0][:160])
+    return Outcome(name, STATUS[told.tag], _reason(told))
+
+
+def _reason(told: ET.Element) -> str:
+    """One line; pytest says it in the attribute, ansible-test in the text."""
+    words = told.get("message") or told.text or ""
+    return words.strip().split("\n")[0][:160]

@@ -14,7 +14,7 @@ import sys
 import environment
 from locks import held
 from paths import CACHE, HOME, LOGS, REQUIREMENTS, ROOT, VENV
-from process import Stop, must, say
+from process import Stop, must
 
 MODULE = "module:"
 
@@ -102,7 +102,3 @@ def _pins() -> str:
     for path in sorted(REQUIREMENTS.glob("*.txt")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def announce(text: str) -> None:
-    say(f"\n== {text}")

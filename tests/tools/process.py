@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SIGN_OF_LIFE = 30.0  # seconds between two lines while a step says nothing itself
+TAIL = 40  # lines of a log shown after a failure
 GRACE = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -41,18 +42,34 @@ def say(text: str) -> None:
 
 
 def run(
-    title: str, argv: list[str], log: Path, *, cwd: Path, env: dict[str, str], tail: int = 40
+    title: str,
+    argv: list[str],
+    log: Path,
+    *,
+    cwd: Path,
+    env: dict[str, str],
+    stdin: Path = Path(os.devnull),
 ) -> Finished:
     """Run argv with its output in `log`; say when it starts, lives and ends, and why it failed."""
     log.parent.mkdir(parents=True, exist_ok=True)
     say(f"  {title} ...")
     began = time.monotonic()
-    with log.open("wb") as output:
-        status = _attend(title, argv, output, cwd, env, began)
+    with stdin.open("rb") as source, log.open("wb") as output:
+        child = subprocess.Popen(
+            argv,
+            stdin=source,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
+        status = _attend(title, child, began)
     seconds = time.monotonic() - began
     if status != 0:
         say(f"  {title}: FAILED with status {status} after {seconds:.1f} s; the log ends:")
-        say("".join(f"    | {line}\n" for line in last_lines(log, tail)).rstrip("\n"))
+        say("".join(f"    | {line}\n" for line in last_lines(log, TAIL)).rstrip("\n"))
         say(f"    the whole log: {log}")
     else:
         say(f"  {title}: done in {seconds:.1f} s")
@@ -81,17 +98,7 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _attend(title, argv, output, cwd, env, began) -> int:
-    child = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        cwd=cwd,
-        env=env,
-        start_new_session=True,
-        preexec_fn=_end_with_parent,
-    )
+def _attend(title: str, child: subprocess.Popen, began: float) -> int:
     try:
         while True:
             try:
@@ -99,14 +106,14 @@ def _attend(title, argv, output, cwd, env, began) -> int:
             except subprocess.TimeoutExpired:
                 say(f"  {title}: {time.monotonic() - began:.0f} s so far")
     finally:
-        _end_group(child)
+        end_group(child)
 
 
 def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _end_group(child: subprocess.Popen) -> None:
+def end_group(child: subprocess.Popen) -> None:
     """End what the child's own process group still holds, from the politest signal on."""
     for number, seconds in GRACE:
         child.poll()
