@@ -426,9 +426,7 @@ def read(options: dict) -> dict:
     counting = delay_accounting()
     with TaskStats() as client:
         tasks, no_tasks = report.tasks(client, options["pids"], gather, counting)
-        processes, no_processes = report.processes(
-            client, options["tgids"], gather, counting, threads
-        )
+        processes, no_processes = report.processes(client, options["tgids"], gather, counting, threads)
         emulators, _ = report.processes(client, guests, gather, counting, threads)
     return {
         "delay_accounting": counting,

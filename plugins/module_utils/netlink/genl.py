@@ -119,26 +119,18 @@ class GenericSocket(NetlinkSocket):
                     raise
                 raise NoSuchFamily(
                     errno.ENOENT,
-                    f"generic netlink family {name}: this kernel does not have it"
-                    f" ({brought_by} is missing)",
+                    f"generic netlink family {name}: this kernel does not have it ({brought_by} is missing)",
                 ) from None
             except IndexError:
-                raise NetlinkDecodeError(
-                    f"CTRL_CMD_GETFAMILY {name}: agreed to without an answer"
-                ) from None
+                raise NetlinkDecodeError(f"CTRL_CMD_GETFAMILY {name}: agreed to without an answer") from None
         return self._families[name]
 
-    def ask_each(
-        self, requests: t.Sequence[Request], decode: Decode
-    ) -> list[list[t.Any] | NetlinkError]:
+    def ask_each(self, requests: t.Sequence[Request], decode: Decode) -> list[list[t.Any] | NetlinkError]:
         """Sends all `requests`, many at a time; to each its answers, or the error that it met."""
         outcomes: list[list[t.Any] | NetlinkError] = []
         # An answer takes more of the receive buffer than an acknowledgement, for which `_most` is
         # reckoned.
         for some in chunks(requests, self._most // 4, SEND_SIZE):
             batch = self._converse(Batch(some, self._take_numbers(len(some)), decode))
-            outcomes += [
-                batch.failures.get(index) or batch.answers.get(index, [])
-                for index in range(len(some))
-            ]
+            outcomes += [batch.failures.get(index) or batch.answers.get(index, []) for index in range(len(some))]
         return outcomes

@@ -38,9 +38,7 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     found = ANSWER.decode(data, after_header(start, end), end)
     for part in found.values():
         if len(part) != 2:
-            raise NetlinkDecodeError(
-                "taskstats without the number of their task, or the number without them"
-            )
+            raise NetlinkDecodeError("taskstats without the number of their task, or the number without them")
     return found
 
 
@@ -99,14 +97,9 @@ class TaskStats:
         """The sums over many groups in one go; for those that could not be had, the error."""
         return self._get("tgid", "group", tgids)
 
-    def _get(
-        self, attribute: str, part: str, numbers: t.Iterable[int]
-    ) -> dict[int, Stats | NetlinkError]:
+    def _get(self, attribute: str, part: str, numbers: t.Iterable[int]) -> dict[int, Stats | NetlinkError]:
         wanted = list(dict.fromkeys(numbers))
-        requests = [
-            self._request(attribute, number, f"taskstats of {attribute} {number}")
-            for number in wanted
-        ]
+        requests = [self._request(attribute, number, f"taskstats of {attribute} {number}") for number in wanted]
         answers = self._sock.ask_each(requests, decode)
         return {number: _one(answer, part, number) for number, answer in zip(wanted, answers)}
 
@@ -115,15 +108,11 @@ class TaskStats:
 
     def register_mask(self, cpus: str) -> None:
         """From now on tells of each task that ends on these CPUs ("0-3,8"), through `exits`."""
-        self._sock.ask(
-            self._request("register_cpumask", cpus, f"taskstats of tasks ending on CPUs {cpus}")
-        )
+        self._sock.ask(self._request("register_cpumask", cpus, f"taskstats of tasks ending on CPUs {cpus}"))
 
     def unregister_mask(self, cpus: str) -> None:
         """Ends what `register_mask` began."""
-        self._sock.ask(
-            self._request("deregister_cpumask", cpus, f"no more taskstats of CPUs {cpus}")
-        )
+        self._sock.ask(self._request("deregister_cpumask", cpus, f"no more taskstats of CPUs {cpus}"))
 
     deregister_mask = unregister_mask
 
@@ -148,9 +137,7 @@ class TaskStats:
 taskstats = TaskStats  # the name that pyroute2 gave it
 
 
-def _one(
-    answer: list[dict[str, t.Any]] | NetlinkError, part: str, number: int
-) -> Stats | NetlinkError:
+def _one(answer: list[dict[str, t.Any]] | NetlinkError, part: str, number: int) -> Stats | NetlinkError:
     if isinstance(answer, NetlinkError):
         return answer
     if len(answer) != 1 or part not in answer[0]:

@@ -119,9 +119,7 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
         raise NetlinkDecodeError(f"taskstats version {version}; known are {OLDEST} and newer")
     names, shape = _compiled(min(version, NEWEST))
     if end - start < shape.size:
-        raise NetlinkDecodeError(
-            f"taskstats version {version} of {end - start} bytes, {shape.size} wanted"
-        )
+        raise NetlinkDecodeError(f"taskstats version {version} of {end - start} bytes, {shape.size} wanted")
     stats = dict(zip(names, shape.unpack_from(data, start)))
     stats["ac_comm"] = stats["ac_comm"].split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
     return stats

@@ -86,9 +86,7 @@ def peaks(threads: t.Sequence[Stats]) -> dict[str, dict[str, int] | None]:
     return out
 
 
-def tasks(
-    client: TaskStats, pids: t.Iterable[int], gather: t.Collection[str], counting: bool
-) -> Found:
+def tasks(client: TaskStats, pids: t.Iterable[int], gather: t.Collection[str], counting: bool) -> Found:
     """Reports of single tasks. `counting`: whether delay accounting is on. Raises NetlinkError."""
     found, missing = _split(client.get_pid_stats(pids))
     return [_task(pid, stats, gather, counting) for pid, stats in found.items()], missing
@@ -132,9 +130,7 @@ def processes(
         alive = {pid: known[pid] for pid in members[tgid] if pid in known}
         process = _process(tgid, group, leader, list(alive.values()), gather, counting)
         if threads:
-            process["threads"] = [
-                _task(pid, stats, gather, counting) for pid, stats in alive.items()
-            ]
+            process["threads"] = [_task(pid, stats, gather, counting) for pid, stats in alive.items()]
         out.append(process)
     return out, missing
 

@@ -139,9 +139,7 @@ def _identity(private_key: keys.Secret, peers: t.Mapping[str, Peer]) -> dict[str
     return {"private_key": private_key, "public_key": public_key, "peers": others}
 
 
-def _listed_peers(
-    device: Device, options: t.Sequence[Options], resolve: Resolve
-) -> dict[str, Peer]:
+def _listed_peers(device: Device, options: t.Sequence[Options], resolve: Resolve) -> dict[str, Peer]:
     listed: dict[str, Peer] = {}
     owners: dict[wire.Range, str] = {}
     for index, option in enumerate(options):
@@ -171,9 +169,7 @@ def _peer(device: Device, option: Options, at: str, resolve: Resolve) -> Peer:
         changes["endpoint"] = _endpoint(name, option["endpoint"], present.endpoint, resolve)
     if option.get("allowed_ips") is not None:
         name = f"{at}.allowed_ips"
-        changes["allowed_ips"] = frozenset(
-            parse_range(name, text) for text in option["allowed_ips"]
-        )
+        changes["allowed_ips"] = frozenset(parse_range(name, text) for text in option["allowed_ips"])
     keepalive = _number(option, "persistent_keepalive", 0xFFFF, None, at + ".")
     if keepalive is not None:
         changes["persistent_keepalive"] = keepalive
@@ -182,15 +178,11 @@ def _peer(device: Device, option: Options, at: str, resolve: Resolve) -> Peer:
 
 def _losing(peers: t.Mapping[str, Peer], listed: t.Mapping[str, Peer]) -> dict[str, Peer]:
     """Present peers without what the listed ones take over: the kernel moves allowed ips."""
-    taken: frozenset[wire.Range] = frozenset().union(
-        *(peer.allowed_ips for peer in listed.values())
-    )
+    taken: frozenset[wire.Range] = frozenset().union(*(peer.allowed_ips for peer in listed.values()))
     return {key: peer._replace(allowed_ips=peer.allowed_ips - taken) for key, peer in peers.items()}
 
 
-def _number(
-    options: Options, name: str, most: int, default: int | None, prefix: str = ""
-) -> int | None:
+def _number(options: Options, name: str, most: int, default: int | None, prefix: str = "") -> int | None:
     value = options.get(name)
     if value is None:
         return default
@@ -203,9 +195,7 @@ def _number(
     return number
 
 
-def _endpoint(
-    name: str, text: t.Any, present: wire.Endpoint | None, resolve: Resolve
-) -> wire.Endpoint:
+def _endpoint(name: str, text: t.Any, present: wire.Endpoint | None, resolve: Resolve) -> wire.Endpoint:
     """The first address of an endpoint, or the present one when it is among them."""
     host, colon, port = str(text).rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
@@ -224,10 +214,7 @@ def lookup(host: str, port: int) -> list[wire.Endpoint]:
     except (OSError, UnicodeError) as error:
         raise OSError(f"looking up the endpoint {host}: {error}") from None
     addresses = [address for family, _, _, _, address in found if family in FAMILIES]
-    return [
-        (str(address[0]).split("%")[0], port, int(address[3]) if len(address) == 4 else 0)
-        for address in addresses
-    ]
+    return [(str(address[0]).split("%")[0], port, int(address[3]) if len(address) == 4 else 0) for address in addresses]
 
 
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -267,11 +254,7 @@ def requests(wireguard: Family, name: str, present: Device, wanted: Device) -> l
         if getattr(wanted, field) != getattr(present, field):
             device[field] = getattr(wanted, field)
     gone = [_removed(key) for key in present.peers if key not in wanted.peers]
-    changed = [
-        change
-        for key, peer in wanted.peers.items()
-        for change in _peer_changes(present.peers.get(key), peer)
-    ]
+    changed = [change for key, peer in wanted.peers.items() for change in _peer_changes(present.peers.get(key), peer)]
     return wire.set_device(wireguard, name, device, gone + changed)
 
 

@@ -136,9 +136,7 @@ def family(sock: GenericSocket) -> Family:
 
 def get(wireguard: Family, name: str) -> Request:
     """Asks for a device and its peers; the answer is a dump, of messages that `merged` joins."""
-    return request(
-        f"WG_CMD_GET_DEVICE {name}", wireguard, WG_CMD_GET_DEVICE, {"ifname": name}, DEVICE
-    )
+    return request(f"WG_CMD_GET_DEVICE {name}", wireguard, WG_CMD_GET_DEVICE, {"ifname": name}, DEVICE)
 
 
 def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
