@@ -67,7 +67,9 @@ def plan_addresses(mine: LinkPlan, cycled: bool) -> None:
             change[key] = {**present[key], **one}
     lost = _lost(present, drop, cycled)
     keep = [one for key, one in present.items() if key not in drop and key not in change]
-    mine.changes.show("addr", [words(one) for one in had], [words(one) for one in (*keep, *change.values(), *add.values())])
+    mine.changes.show(
+        "addr", [words(one) for one in had], [words(one) for one in (*keep, *change.values(), *add.values())]
+    )
     for one in drop.values():
         _drop(mine, one)
     for key in lost:
@@ -94,18 +96,24 @@ def _network(one: Address) -> t.Any:
     return ipaddress.ip_network((one["local"], one["prefixlen"]), strict=False)
 
 
-def _request(mine: LinkPlan, make: t.Callable[..., t.Any], one: Address, **more: t.Any) -> t.Callable[[Place], list[t.Any]]:
+def _request(
+    mine: LinkPlan, make: t.Callable[..., t.Any], one: Address, **more: t.Any
+) -> t.Callable[[Place], list[t.Any]]:
     return lambda place: [make(place.index(mine.want.name), one, **more)]
 
 
 def _drop(mine: LinkPlan, one: Address) -> None:
     undo = _request(mine, address.new, one, replace=True)
-    mine.changes.request(waves.DROP_ADDRESS, f"remove address {words(one)}", _request(mine, address.delete, one), undo, depth=0)
+    mine.changes.request(
+        waves.DROP_ADDRESS, f"remove address {words(one)}", _request(mine, address.delete, one), undo, depth=0
+    )
 
 
 def _add(mine: LinkPlan, one: Address) -> None:
     do = _request(mine, address.new, one)
-    mine.changes.request(waves.ADD_ADDRESS, f"add address {words(one)}", do, _request(mine, address.delete, one), depth=0)
+    mine.changes.request(
+        waves.ADD_ADDRESS, f"add address {words(one)}", do, _request(mine, address.delete, one), depth=0
+    )
 
 
 def _put_back(mine: LinkPlan, one: Address) -> None:

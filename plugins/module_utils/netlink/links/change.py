@@ -35,7 +35,9 @@ class Changes:
             self.before[field] = before
         self.after[field] = after
 
-    def add(self, number: int, how: str, do: t.Any, undo: t.Any, depth: int | None = None, partly: bool = False) -> None:
+    def add(
+        self, number: int, how: str, do: t.Any, undo: t.Any, depth: int | None = None, partly: bool = False
+    ) -> None:
         wave = (number, self.depth if depth is None else depth)
         self._changes.append(Change(self.want.label, how, "", "", do, undo, wave, partly))
 

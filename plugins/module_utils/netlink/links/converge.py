@@ -21,7 +21,7 @@ def converge(wanted: t.Sequence[Wanted], check: bool, run: Runner) -> tuple[spin
 
     Raises WrongLink, ChangeFailed, NotConverged, NetlinkError, NoSuchNamespace.
     """
-    return spine.converge(lambda: Hosts(run.socket), lambda hosts: plan(hosts, wanted, run), check)
+    return spine.converge(lambda: Hosts(run), lambda hosts: plan(hosts, wanted, run), check)
 
 
 def found_links(hosts: Hosts, wanted: t.Sequence[Wanted]) -> t.Iterator[tuple[Wanted, Link | None]]:

@@ -14,6 +14,10 @@ from ..netns import NetNS
 from ..rtnl import address, link
 from ..rtnl.numbers import AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC
 
+if t.TYPE_CHECKING:
+    from ..genl import GenericSocket
+    from .runner import Runner
+
 FEW = 16  # up to so many links are asked for one by one; more are cheaper to have in one dump
 
 Link = t.Dict[str, t.Any]
@@ -121,10 +125,13 @@ class Host:
 class Hosts(t.Dict[NetNS, Host]):
     """The namespaces of one look, each opened when first asked for."""
 
-    def __init__(self, socket_of: t.Callable[[NetNS], NetlinkSocket]) -> None:
+    def __init__(self, run: Runner) -> None:
         super().__init__()
-        self._socket_of = socket_of
+        self._run = run
 
     def __missing__(self, netns: NetNS) -> Host:
-        self[netns] = Host(self._socket_of(netns))
+        self[netns] = Host(self._run.socket(netns))
         return self[netns]
+
+    def generic(self, netns: NetNS) -> GenericSocket:
+        return self._run.generic(netns)

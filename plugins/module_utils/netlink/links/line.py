@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The canonical line of a link: what --diff shows, the documentation quotes and tests compare.
 
-    br0  bridge  up  mtu 9000  addr 10.0.0.1/24
+br0  bridge  up  mtu 9000  addr 10.0.0.1/24
 """
 
 from __future__ import annotations

@@ -48,13 +48,11 @@ def _rename(mine: LinkPlan, number: int, old: str, new: str) -> None:
         rename = link.change(index, other, ifname=name)
         if not cycle:
             return lambda place: [rename]
-        back = removal.addresses_back(mine.host, index)
+        back = removal.Settings(mine.host, mine.found).network(index)
         return lambda place: [link.change(index, other, up=False), rename, link.change(index, name, up=True), *back]
 
     words = f"rename {old} -> {new}" + (" (down for a moment)" if cycle else "")
-    mine.changes.add(
-        number, words, Step(mine.home, to(new, old)), Step(mine.home, to(old, new)), depth=0, partly=cycle
-    )
+    mine.changes.add(number, words, Step(mine.home, to(new, old)), Step(mine.home, to(old, new)), depth=0, partly=cycle)
 
 
 def plan_move(mine: LinkPlan) -> None:
@@ -63,9 +61,13 @@ def plan_move(mine: LinkPlan) -> None:
         return
     want, found = mine.want, mine.found
     index, name = found["ifindex"], want.name
-    settings = removal.settings_back(mine.host, found)
+    settings = removal.Settings(mine.host, found).requests(index)
     mine.changes.add(
-        waves.MOVE, "lose its addresses and master by moving", removal.nothing, Step(mine.home, lambda place: settings), depth=0
+        waves.MOVE,
+        "lose its addresses and master by moving",
+        removal.nothing,
+        Step(mine.home, lambda place: settings),
+        depth=0,
     )
     mine.changes.add(
         waves.MOVE,

@@ -91,6 +91,8 @@ def _by_mac(host: Host, want: Wanted) -> Found:
         named = [one for one in found if one["ifname"] == want.name]
         if not named:
             names = ", ".join(sorted(one["ifname"] for one in found))
-            raise WrongLink(want.at("select.address"), f"{want.select['address']} is the address of {names}: which one?")
+            raise WrongLink(
+                want.at("select.address"), f"{want.select['address']} is the address of {names}: which one?"
+            )
         found = named
     return found[0] if found else None

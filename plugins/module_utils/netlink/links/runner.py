@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import typing as t
 
 from ..channel import NetlinkSocket
+from ..errors import NetlinkError
 from ..message import Request
 from ..netns import NetNS, open_file
 from ..rtnl import link
+
+if t.TYPE_CHECKING:
+    from ..genl import GenericSocket
 
 MANY = 32  # names to resolve in one wave that are worth a dump
 
@@ -53,6 +58,7 @@ class Step(t.NamedTuple):
 
     netns: NetNS
     build: t.Callable[[Place], t.Sequence[Request]]
+    brought_by: str = ""  # the kernel module without which the requests are refused as unknown
 
 
 class Runner:
@@ -60,19 +66,29 @@ class Runner:
 
     def __init__(self) -> None:
         self._sockets: dict[NetNS, NetlinkSocket] = {}
+        self._generic: dict[NetNS, GenericSocket] = {}
 
     def __enter__(self) -> Runner:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        for sock in self._sockets.values():
+        for sock in (*self._sockets.values(), *self._generic.values()):
             sock.close()
         self._sockets.clear()
+        self._generic.clear()
 
     def socket(self, netns: NetNS) -> NetlinkSocket:
         if netns not in self._sockets:
             self._sockets[netns] = NetlinkSocket(netns=netns)
         return self._sockets[netns]
+
+    def generic(self, netns: NetNS) -> GenericSocket:
+        """For what is asked by generic netlink; few tasks do."""
+        from ..genl import GenericSocket
+
+        if netns not in self._generic:
+            self._generic[netns] = GenericSocket(netns=netns)
+        return self._generic[netns]
 
     def __call__(self, actions: t.Sequence[t.Any]) -> list[Exception | None]:
         outcomes: list[Exception | None] = [None] * len(actions)
@@ -99,11 +115,20 @@ class Runner:
                     continue
                 requests += built
                 owners += [number] * len(built)
+            brought_by = {number: step.brought_by for number, step in steps}
             for number, error in zip(owners, place.sock.batch(requests)):
                 if error is not None and outcomes[number] is None:
-                    outcomes[number] = error
+                    outcomes[number] = _explained(error, brought_by[number])
         finally:
             place.close()
+
+
+def _explained(error: NetlinkError, brought_by: str) -> NetlinkError:
+    """A kernel without a kind of link says "Unknown device type", which helps nobody to get it."""
+    if error.errno != errno.EOPNOTSUPP or not brought_by or "Unknown device type" not in error.ack.message:
+        return error
+    words = f"{error.ack.message}: this kernel does not have the module {brought_by}, or could not load it"
+    return NetlinkError(error.errno, error.operation, error.ack._replace(message=words))
 
 
 def _call(action: t.Callable[[], None]) -> Exception | None:

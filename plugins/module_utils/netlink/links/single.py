@@ -33,7 +33,9 @@ class Task:
         self._masters = [(want, found) for want, found in there if want.master]
         # The kind of every link that will be there; None where it stays what it is.
         self.kinds = {(want.place, want.name): want.kind for want, _ in there}
-        self.renamed = {(want.netns, found["ifname"]) for want, found in there if found and found["ifname"] != want.name}
+        self.renamed = {
+            (want.netns, found["ifname"]) for want, found in there if found and found["ifname"] != want.name
+        }
         # By namespace and index: links that are removed to be made anew, and those that go with them.
         self.doomed: set[tuple[t.Optional[str], int]] = set()
 
@@ -219,9 +221,9 @@ def _create(mine: LinkPlan) -> None:
     if want.link and not mine.exists(want.link, want.netns):
         raise WrongLink(want.at("link"), f"there is no link {want.link} for {want.name} to stand on")
     if not kind.by_rtnetlink:
-        from .tuntap import plan_tuntap
+        from .tuntap import plan_creation
 
-        plan_tuntap(mine)
+        plan_creation(mine)
         return
     at_once = {key: value for key, value in want.attributes.items() if _at_creation(kind.name, key)}
     up = goes_up_at_creation(want)
@@ -241,7 +243,7 @@ def _create(mine: LinkPlan) -> None:
         return [link.delete(place.index(want.name), want.name)]
 
     words = f"create {want.kind}" + (f" on {want.link}" if want.link else "")
-    mine.changes.add(waves.BUILD, words, Step(want.netns, do), Step(want.place, undo))
+    mine.changes.add(waves.BUILD, words, Step(want.netns, do, kind.module), Step(want.place, undo))
 
 
 def _at_creation(kind: str, attribute: str) -> bool:
@@ -268,11 +270,16 @@ def _change_options(mine: LinkPlan) -> None:
     then = kinds.differing(kind, mine.options, data)
     if not then:
         return
+    if not kind.by_rtnetlink:
+        from .tuntap import plan_change
+
+        plan_change(mine, then)
+        return
     words = ", ".join(f"{name} {data.get(name, 'unset')} -> {value}" for name, value in then.items())
     sent = kinds.change(kind, data, then)
     back = {name: data[name] for name in sent if name in data}
     down = _is_up(mine) and any("down" in kind.needs.get(name, ()) for name in then)
-    lost = removal.addresses_back(mine.host, mine.found["ifindex"]) if down else []
+    lost = removal.Settings(mine.host, mine.found).network(mine.found["ifindex"]) if down else []
     name = mine.want.name
 
     def setting(options: t.Mapping[str, t.Any]) -> t.Callable[[Place], list[t.Any]]:
@@ -298,15 +305,15 @@ def _named_options(mine: LinkPlan) -> None:
             raise WrongLink(mine.want.at(f"options.{option}"), f"there is no link {wanted}")
         if now != wanted:
             words = f"{option} {now or 'none'} -> {wanted or 'none'}"
-            mine.changes.request(waves.PORT, words, _naming(mine, option, wanted), _naming(mine, option, now), partly=True)
+            mine.changes.request(
+                waves.PORT, words, _naming(mine, option, wanted), _naming(mine, option, now), partly=True
+            )
 
 
 def _naming(mine: LinkPlan, option: str, other: str) -> t.Callable[[Place], list[t.Any]]:
     name, kind = mine.want.name, mine.kind.name
     return lambda place: [
-        link.change(
-            place.index(name), name, linkinfo={"info_kind": kind, "info_data": {option: place.index(other)}}
-        )
+        link.change(place.index(name), name, linkinfo={"info_kind": kind, "info_data": {option: place.index(other)}})
     ]
 
 
@@ -340,7 +347,9 @@ NAMES = {"ifalias": "alias", "txqlen": "txqueuelen"}
 
 def _set_after_creation(mine: LinkPlan, key: str, value: t.Any) -> None:
     words = f"{NAMES.get(key, key)} {value}"
-    step = Step(mine.want.place, lambda place: [link.change(place.index(mine.want.name), mine.want.name, **{key: value})])
+    step = Step(
+        mine.want.place, lambda place: [link.change(place.index(mine.want.name), mine.want.name, **{key: value})]
+    )
     mine.changes.add(waves.BUILD, words, step, removal.nothing, depth=mine.changes.depth + 0.5)
 
 
@@ -455,7 +464,7 @@ def _admin(mine: LinkPlan) -> bool:
 def _go_down(mine: LinkPlan, number: int, words: str) -> None:
     """Down takes routes and IPv6 addresses with it: the way back brings them too."""
     want, name, index = mine.want, mine.want.name, mine.found["ifindex"]
-    lost = removal.addresses_back(mine.host, index) if not mine.moving else []
+    lost = removal.Settings(mine.host, mine.found).network(index) if not mine.moving else []
     do = Step(want.place, lambda place: [link.change(place.index(name), name, up=False)])
     undo = Step(want.place, lambda place: [link.change(place.index(name), name, up=True), *lost])
     mine.changes.add(number, words, do, undo, depth=-mine.changes.depth)

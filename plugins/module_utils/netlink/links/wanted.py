@@ -154,9 +154,7 @@ ADDRESS_OPTIONS = {
 }
 
 
-def _addresses(
-    listed: t.Sequence[t.Any] | None, at: t.Callable[[str], str]
-) -> list[dict[str, t.Any]] | None:
+def _addresses(listed: t.Sequence[t.Any] | None, at: t.Callable[[str], str]) -> list[dict[str, t.Any]] | None:
     """Each as the dictionary that `rtnl.address` reads and writes, with the prefix in canonical spelling."""
     if listed is None:
         return None
@@ -175,7 +173,9 @@ def _address(item: t.Any, where: str) -> dict[str, t.Any]:
         raise WrongLink(where, f"takes 10.0.0.1/24, or a dictionary with an address, not {item!r}")
     unknown = sorted(set(values) - set(ADDRESS_OPTIONS) - {"address"})
     if unknown:
-        raise WrongLink(f"{where}.{unknown[0]}", f"unknown; known are {', '.join(sorted(['address', *ADDRESS_OPTIONS]))}")
+        raise WrongLink(
+            f"{where}.{unknown[0]}", f"unknown; known are {', '.join(sorted(['address', *ADDRESS_OPTIONS]))}"
+        )
     try:
         prefix = addresses.prefix_of(values["address"])
         found = {
@@ -195,12 +195,25 @@ def _address(item: t.Any, where: str) -> dict[str, t.Any]:
 
 def _answered(found: dict[str, t.Any], answer: dict[str, t.Any]) -> dict[str, t.Any]:
     """The wanted fields with the values that the kernel will show for them."""
-    out = {key: answer.get(key, False) if key in addresses.SETTABLE else answer.get(key, value) for key, value in found.items()}
+    out = {
+        key: answer.get(key, False) if key in addresses.SETTABLE else answer.get(key, value)
+        for key, value in found.items()
+    }
     out["family"] = answer["family"]
     return out
 
 
-NOT_WHEN_ABSENT = ("attributes", "options", "altnames", "addresses", "ports", "port_options", "vfs", "wireguard", "master")
+NOT_WHEN_ABSENT = (
+    "attributes",
+    "options",
+    "altnames",
+    "addresses",
+    "ports",
+    "port_options",
+    "vfs",
+    "wireguard",
+    "master",
+)
 
 
 def _check_sense(wanted: Wanted) -> None:

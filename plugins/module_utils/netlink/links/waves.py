@@ -19,12 +19,7 @@ JOIN_MASTER = 61
 PORT = 62  # settings that only a port has, MTUs of masters that follow their ports
 DROP_ADDRESS = 70
 ADD_ADDRESS = 71
+KEYS = 75  # of WireGuard: before it goes up, so that no packet leaves unencrypted by them
 GO_DOWN = 80
 GO_UP = 81
 REMOVE = 90
-
-Wave = "tuple[int, int]"
-
-
-def wave(number: int, depth: int = 0) -> tuple[int, int]:
-    return number, depth

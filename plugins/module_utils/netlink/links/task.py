@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A `netlink_link` task from its parameters to its result."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ... import plan as spine
+from .. import show
+from .converge import converge, found_links
+from .host import Host
+from .runner import Runner
+from .wanted import WrongLink, parse_all
+
+FAILURES = (WrongLink, spine.ChangeFailed, spine.NotConverged, OSError, ValueError)
+
+Link = t.Dict[str, t.Any]
+
+
+def run(params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
+    """`changed`, `diff`, `changes` and the links as they are in the end (with `check`: as they are now).
+
+    Raises FAILURES.
+    """
+    batch = params.get("links")
+    wanted = parse_all([params] if batch is None else batch, params.get("netns"), "" if batch is None else "links")
+    with Runner() as runner:
+        plan, hosts = converge(wanted, check, runner)
+        asked = wanted[: 1 if batch is None else len(batch)]
+        links = [
+            shown(hosts[want.place], found, want.place) for want, found in found_links(hosts, asked) if found is not None
+        ]
+    result = {"changed": bool(plan), "diff": plan.diff(), "changes": plan.review()}
+    if batch is not None:
+        return {**result, "links": links}
+    return {**result, "link": links[0] if links else None}
+
+
+def shown(host: Host, found: Link, netns: str | None) -> Link:
+    """A link as `ip -j -d addr` shows it."""
+    near = {found.get("master"), None if "link_netnsid" in found else found.get("link")}
+    near |= {options[name] for options, name in show.linked(found.get("linkinfo") or {})}
+    known = {index: host.by_index(index) for index in near if index}
+    names = show.Names(
+        {index: one["ifname"] for index, one in known.items() if one},
+        {index: one["flags"] for index, one in known.items() if one},
+    )
+    link = show.link(dict(found), names)
+    link["addr_info"] = [
+        {key: value for key, value in one.items() if key != "index"} for one in host.addresses_of(found["ifindex"])
+    ]
+    return {**link, "netns": netns} if netns else link
