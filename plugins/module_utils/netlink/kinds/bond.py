@@ -28,19 +28,11 @@ from ..errors import NetlinkEncodeError
 from .registry import LINK, Kind, Options
 from .values import Dict, Shaped, flags_shown, indexed, on_off, switch
 
-MODES = dict(
-    enumerate(
-        (
-            "balance-rr",
-            "active-backup",
-            "balance-xor",
-            "broadcast",
-            "802.3ad",
-            "balance-tlb",
-            "balance-alb",
-        )
-    )
-)
+MODES = (
+    "balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb",
+)  # fmt: skip
+VALIDATE = ("none", "active", "backup", "all", "filter", "filter_active", "filter_backup")
+HASHES = ("layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac")
 INT, BIT = scalar("=I", 0, (1 << 31) - 1), switch()
 TARGETS = 16  # BOND_MAX_ARP_TARGETS, BOND_MAX_NS_TARGETS
 
@@ -64,7 +56,7 @@ AD_INFO = Table(
     (5, "partner_mac", MAC),
 )
 TABLE = Table(
-    (1, "mode", _one_of("=B", *MODES.values())),
+    (1, "mode", _one_of("=B", *MODES)),
     (2, "active_slave", LINK),
     (3, "miimon", INT),
     (4, "updelay", INT),
@@ -72,22 +64,12 @@ TABLE = Table(
     (6, "use_carrier", BIT),
     (7, "arp_interval", INT),
     (8, "arp_ip_target", indexed(IPV4, TARGETS)),
-    (
-        9,
-        "arp_validate",
-        _one_of(
-            "=I", "none", "active", "backup", "all", "filter", "filter_active", "filter_backup"
-        ),
-    ),
+    (9, "arp_validate", _one_of("=I", *VALIDATE)),
     (10, "arp_all_targets", _one_of("=I", "any", "all")),
     (11, "primary", LINK),
     (12, "primary_reselect", _one_of("=B", "always", "better", "failure")),
     (13, "fail_over_mac", _one_of("=B", "none", "active", "follow")),
-    (
-        14,
-        "xmit_hash_policy",
-        _one_of("=B", "layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac"),
-    ),
+    (14, "xmit_hash_policy", _one_of("=B", *HASHES)),
     (15, "resend_igmp", scalar("=I", 0, 255)),
     (16, "num_peer_notif", U8),
     (17, "all_slaves_active", BIT),
@@ -109,47 +91,43 @@ TABLE = Table(
     (33, "broadcast_neighbor", on_off()),
 )
 
-# Modes in which an option means something: the kernel refuses it in others.
+# Modes in which an option means something: the kernel refuses it in others, whatever its value.
 AGGREGATED = frozenset(("802.3ad",))
-WITH_ACTIVE = frozenset(("active-backup", "balance-tlb", "balance-alb"))
-WITHOUT_ARP = AGGREGATED | {"balance-tlb", "balance-alb"}
-MONITORING = ("arp_interval", "arp_validate")
+BALANCED = frozenset(("balance-tlb", "balance-alb"))
+WITH_ARP = frozenset(MODES) - AGGREGATED - BALANCED
 ONLY_IN = {
-    "active_slave": WITH_ACTIVE,
-    "primary": WITH_ACTIVE,
-    "ad_lacp_rate": AGGREGATED,
-    "ad_lacp_active": AGGREGATED,
-    "ad_actor_sys_prio": AGGREGATED,
-    "ad_user_port_key": AGGREGATED,
-    "ad_actor_system": AGGREGATED,
-    "coupled_control": AGGREGATED,
+    **dict.fromkeys(("active_slave", "primary"), BALANCED | {"active-backup"}),
+    **dict.fromkeys(("arp_interval", "arp_validate", "arp_missed_max"), WITH_ARP),
     "packets_per_slave": frozenset(("balance-rr",)),
-    **dict.fromkeys(MONITORING, frozenset(MODES.values()) - WITHOUT_ARP),
+    "tlb_dynamic_lb": BALANCED,
+    **{name: AGGREGATED for name in TABLE.rows if name.startswith("ad_") and name != "ad_select"},
+    "coupled_control": AGGREGATED,
 }
 DELAYS = ("updelay", "downdelay", "peer_notify_delay")
 
 
-def _check_mode(options: Options) -> None:
-    mode = options.get("mode")
-    for name, modes in ONLY_IN.items():
-        value = options.get(name)
-        if mode and mode not in modes and value and not (name in MONITORING and value == "none"):
-            raise NetlinkEncodeError(name, f"needs mode {' or '.join(sorted(modes))}, not {mode}")
+def _normal(options: Options) -> Options:
+    """ARP monitoring may be said to be off where there is none."""
+    if options.get("mode") not in AGGREGATED | BALANCED:
+        return options
+    off = {"arp_interval": ("0", "0x0"), "arp_validate": ("0", "none")}
+    return {
+        name: value for name, value in options.items() if str(value) not in off.get(name, ())
+    }
 
 
 def _check(options: Options) -> None:
-    _check_mode(options)
-    miimon = options.get("miimon")
+    mode, miimon = options.get("mode"), options.get("miimon")
+    for name in options:
+        modes = ONLY_IN.get(name)
+        if mode and modes and mode not in modes:
+            raise NetlinkEncodeError(name, f"needs mode {' or '.join(sorted(modes))}, not {mode}")
     if miimon and options.get("arp_interval"):
-        raise NetlinkEncodeError(
-            "arp_interval", "links are watched by miimon or by arp_interval, not by both"
-        )
+        raise NetlinkEncodeError("arp_interval", "contradicts miimon: one of them watches the ports")
     for name in DELAYS:
         value = options.get(name)
         if value and miimon is not None and (not miimon or value % miimon):
-            raise NetlinkEncodeError(
-                name, f"takes a multiple of miimon, which is {miimon}, not {value}"
-            )
+            raise NetlinkEncodeError(name, f"takes a multiple of miimon {miimon}, not {value}")
 
 
 PORT_STATES = {0: "ACTIVE", 1: "BACKUP"}
@@ -181,23 +159,25 @@ PORT_TABLE = Shaped(
     show=_show_port,
 )
 
-EMPTY: t.Tuple[str, ...] = ("down", "without ports")
+DOWN = ("down",)
 KINDS = {
     "bond": Kind(
         "bond",
         TABLE,
         "bonding",
         needs={
-            "mode": EMPTY,
-            "fail_over_mac": EMPTY[1:],
-            "ad_lacp_rate": EMPTY[:1],
-            "ad_lacp_active": EMPTY[:1],
-            "ad_select": EMPTY[:1],
-            "ad_user_port_key": EMPTY[:1],
-            "tlb_dynamic_lb": EMPTY[:1],
-            "coupled_control": EMPTY[:1],
+            "mode": ("down", "without ports"),
+            "fail_over_mac": ("without ports",),
+            "ad_lacp_rate": DOWN,
+            "ad_lacp_active": DOWN,
+            "ad_select": DOWN,
+            "ad_user_port_key": DOWN,
+            "tlb_dynamic_lb": DOWN,
+            "coupled_control": DOWN,
         },
         read_only=frozenset(("ad_info",)),
+        absent={"coupled_control": "on"},
+        normal=_normal,
         check=_check,
     ),
     "bond port": Kind(

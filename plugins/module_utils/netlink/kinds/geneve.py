@@ -46,12 +46,16 @@ def _check(options: Options) -> None:
         )
 
 
+FIXED = frozenset(
+    "id port external udp_csum udp_zero_csum6_tx udp_zero_csum6_rx inner_proto_inherit".split()
+)
 KINDS = {
     "geneve": Kind(
         "geneve",
         TABLE,
         "geneve",
         required=("id", "remote"),
+        fixed=FIXED,
         normal=lambda options: by_family(options, ("remote",)),
         check=_check,
     )

@@ -106,6 +106,8 @@ def _check_ipvlan(options: Options) -> None:
     given = [name for name in ("bridge", "private", "vepa") if options.get(name)]
     if len(given) > 1:
         raise NetlinkEncodeError(given[1], f"contradicts {given[0]}")
+    if not given and "bridge" in options:
+        raise NetlinkEncodeError("bridge", "false leaves open what instead: private or vepa")
 
 
 IPVLAN_TABLE = Shaped(
@@ -120,16 +122,21 @@ IPVLAN_TABLE = Shaped(
     _spread_ipvlan,
 )
 
-READ_ONLY = frozenset(("macaddr_count", "usedbcqueuelen"))
+MACVLAN = Kind(
+    "macvlan",
+    TABLE,
+    "macvlan",
+    parent="required",
+    needs={"nopromisc": ("up",)},
+    read_only=frozenset(("macaddr_count", "usedbcqueuelen")),
+    absent={"bccutoff": 1},
+    check=_check,
+    change=_change,
+)
+IPVLAN = Kind("ipvlan", IPVLAN_TABLE, "ipvlan", parent="required", check=_check_ipvlan)
 KINDS = {
-    **{
-        name: Kind(
-            name, TABLE, name, parent="required", read_only=READ_ONLY, check=_check, change=_change
-        )
-        for name in ("macvlan", "macvtap")
-    },
-    **{
-        name: Kind(name, IPVLAN_TABLE, name, parent="required", check=_check_ipvlan)
-        for name in ("ipvlan", "ipvtap")
-    },
+    "macvlan": MACVLAN,
+    "macvtap": MACVLAN._replace(name="macvtap", module="macvtap"),
+    "ipvlan": IPVLAN,
+    "ipvtap": IPVLAN._replace(name="ipvtap", module="ipvtap"),
 }

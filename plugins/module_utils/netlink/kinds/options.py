@@ -14,7 +14,7 @@ from ..errors import NetlinkEncodeError
 from .registry import Kind, Options
 
 # What the kernel leaves out when an option is off.
-OFF = ("any", "0", "0x00", "0x00000", "none")
+OFF = ("any", "0", "0x00", "0x00000", "none", "off")
 
 
 def canonical(table: Table, name: str, value: t.Any) -> t.Any:
@@ -54,7 +54,7 @@ def missing(kind: Kind, options: Options) -> list[str]:
 
 def _same(kind: Kind, name: str, wanted: t.Any, found: t.Any) -> bool:
     if found is None:
-        return not wanted or wanted in OFF
+        return not wanted or wanted in OFF or wanted == kind.absent.get(name)
     return wanted == found or (name in kind.rounded and wanted - 1 == found)
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ..attribute import U32, Codec, Table
+from ..attribute import U32, Table
 
 Options = t.Mapping[str, t.Any]
 
 # An interface index. That a row's codec is this very one marks the option as a link: see `links`.
-LINK = Codec(U32.decode, U32.encode)
+LINK = U32._replace()
 
 
 def _nothing(_options: Options) -> None:
@@ -42,10 +42,11 @@ class Kind(t.NamedTuple):
     the option that names the parent where that is not IFLA_LINK.
     `required`: options that it cannot be created without (an `external` one needs none).
     `fixed`: options that an existing link cannot change in place. `needs`: what an existing link
-    must be for an option to change, "down" or "without ports".
+    must be for an option to change: "down", "up" or "without ports".
     `read_only`: set by the kernel alone. `write_only`: never told by the kernel; they only serve
     creation.
     `rounded`: times in 1/100 s, which kernels with a clock of 250 Hz cut to less, by up to 1.
+    `absent`: what an option is when the kernel does not tell it, where that is not off, 0 or none.
     `normal(options)`: other spellings of options turned into the table's. `check(options)`: raises
     NetlinkEncodeError for options that contradict each other. `change(current, wanted)`: what to
     send so that `wanted` becomes true.
@@ -63,6 +64,7 @@ class Kind(t.NamedTuple):
     read_only: t.FrozenSet[str] = frozenset()
     write_only: t.FrozenSet[str] = frozenset()
     rounded: t.FrozenSet[str] = frozenset()
+    absent: Options = {}
     normal: t.Callable[[Options], Options] = _as_given
     check: t.Callable[[Options], None] = _nothing
     change: t.Callable[[Options, Options], Options] = _the_wanted

@@ -263,14 +263,15 @@ def _check_sit(options: Options) -> None:
         )
 
 
-def tunnel(name: str, table: Table, module: str, **rest: t.Any) -> Kind:
+def tunnel(name: str, table: Table, module: str, *fixed: str, **rest: t.Any) -> Kind:
+    rest["fixed"] = frozenset(("external", *fixed)) & set(table.rows)
     return Kind(name, table, module, parent="optional", parent_option="link", change=whole, **rest)
 
 
 KINDS = {
     "gre": tunnel("gre", GRE, "ip_gre", normal=both_sides, check=_check_gre),
     "gretap": tunnel("gretap", GRE, "ip_gre", normal=both_sides, check=_check_gre),
-    "ipip": tunnel("ipip", IPIP, "ipip"),
-    "sit": tunnel("sit", SIT, "sit", check=_check_sit),
+    "ipip": tunnel("ipip", IPIP, "ipip", "proto"),
+    "sit": tunnel("sit", SIT, "sit", "proto", "pmtudisc", "isatap", check=_check_sit),
     "vti": tunnel("vti", VTI, "ip_vti", normal=both_sides),
 }

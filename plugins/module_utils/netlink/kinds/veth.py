@@ -7,31 +7,28 @@ from __future__ import annotations
 
 import typing as t
 
-from ..attribute import Codec, Table, integer, truth
+from ..attribute import Codec, Table, integer
 from ..rtnl import link
 from .registry import Kind
 
 
 def _decode(data: bytes, start: int, end: int) -> t.Dict[str, t.Any]:
     peer = link.decode(data, start, end)
-    flags, index = peer.pop("flags"), peer.pop("ifindex")
-    del peer["type"], peer["family"]
-    return {
-        **peer,
-        **({"up": True} if flags & link.IFF_UP else {}),
-        **({"ifindex": index} if index else {}),
-    }
+    index = peer["ifindex"]
+    for name in ("family", "flags", "ifindex", "type"):
+        del peer[name]
+    return {**peer, **({"ifindex": index} if index else {})}
 
 
 def _encode(value: t.Any) -> bytes:
-    """The other end as `{ifname, address, mtu, net_ns_fd, ...}`; besides, `up` and the `ifindex` to
-    take.
+    """The other end as `{ifname, address, mtu, net_ns_fd, ...}`, and the `ifindex` to take.
+
+    It starts down: the kernel refuses an end that is to be up before the pair is one.
     """
     if not isinstance(value, dict):
         raise ValueError("takes {ifname: NAME, ...}")
     attributes = dict(value)
-    up = link.IFF_UP if truth(attributes.pop("up", False)) else 0
-    header = link.IFINFO.pack(0, 0, integer(attributes.pop("ifindex", 0)), up, up)
+    header = link.IFINFO.pack(0, 0, integer(attributes.pop("ifindex", 0)), 0, 0)
     return header + link.TABLE.encode(attributes)
 
 

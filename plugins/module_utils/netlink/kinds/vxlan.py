@@ -107,17 +107,14 @@ def _check(options: Options) -> None:
         raise NetlinkEncodeError("gpe", "contradicts gbp")
     if options.get("vnifilter") and not options.get("external", True):
         raise NetlinkEncodeError("vnifilter", "needs external")
+    if options.get("external") and options.get("id"):
+        raise NetlinkEncodeError("id", "contradicts external, where each packet's route says it")
 
 
-def _check_external(options: Options) -> None:
-    _check(options)
-    given = [name for name in ("id", "learning") if options.get(name)]
-    if options.get("external") and given:
-        raise NetlinkEncodeError(
-            given[0], "contradicts external, where each packet's route says it"
-        )
-
-
+FIXED = frozenset(
+    "id limit port port_range proxy rsc l2miss l3miss udp_csum udp_zero_csum6_tx udp_zero_csum6_rx"
+    " remcsum_tx remcsum_rx remcsum_nopartial gbp gpe external ttl_inherit vnifilter".split()
+)
 KINDS = {
     "vxlan": Kind(
         "vxlan",
@@ -126,8 +123,9 @@ KINDS = {
         parent_option="link",
         parent="optional",
         required=("id",),
-        fixed=frozenset(),
+        fixed=FIXED,
+        absent={"localbypass": True},
         normal=lambda options: by_family(options, ("remote", "group", "local")),
-        check=_check_external,
+        check=_check,
     )
 }

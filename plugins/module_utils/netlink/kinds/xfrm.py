@@ -24,6 +24,7 @@ KINDS = {
         parent="optional",
         parent_option="link",
         required=("if_id",),
+        fixed=frozenset(("link", "external")),
         change=whole,
     )
 }
