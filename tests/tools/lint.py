@@ -16,6 +16,13 @@ LINTERS = {
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
     "changelog": ["antsibull-changelog", "lint"],
+    "documentation": [
+        "antsibull-docs",
+        "lint-collection-docs",
+        "--plugin-docs",
+        "--validate-collection-refs=all",
+        ".",
+    ],
 }
 
 

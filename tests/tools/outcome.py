@@ -56,7 +56,5 @@ def remarks(stages: Iterable[Stage], status: str) -> list[str]:
 def total(stages: Iterable[Stage]) -> tuple[str, bool]:
     """The closing line, and whether it is a success: something passed and nothing failed."""
     stages = list(stages)
-    passed, failed, skipped = (
-        sum(stage.count(status) for stage in stages) for status in (PASSED, FAILED, SKIPPED)
-    )
+    passed, failed, skipped = (sum(stage.count(status) for stage in stages) for status in (PASSED, FAILED, SKIPPED))
     return f"{passed} passed, {failed} failed, {skipped} skipped", passed > 0 and failed == 0

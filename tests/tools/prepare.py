@@ -50,9 +50,7 @@ def packages(table: dict[str, str]) -> None:
     if os.geteuid() != 0:
         raise Stop(f"missing Debian packages, and not root to install them: {' '.join(missing)}")
     if not shutil.which("apt-get"):
-        raise Stop(
-            f"missing programs of these Debian packages, and no apt-get: {' '.join(missing)}"
-        )
+        raise Stop(f"missing programs of these Debian packages, and no apt-get: {' '.join(missing)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     lack = f"Debian packages could not be installed (no network?): {' '.join(missing)}"
     quiet = ["apt-get", "-q", "-y", "-o", "Dpkg::Use-Pty=0"]
@@ -66,9 +64,7 @@ def packages(table: dict[str, str]) -> None:
 def virtual_environment() -> None:
     """Pinned tools in .cache/venv, rebuilt when the pins or the interpreter change."""
     if not (3, 11) <= sys.version_info < (3, 14):
-        raise Stop(
-            f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}: make PYTHON=..."
-        )
+        raise Stop(f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}: make PYTHON=...")
     stamp, key = VENV / "made-from", _pins()
     if stamp.exists() and stamp.read_text() == key:
         return

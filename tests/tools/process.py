@@ -76,9 +76,7 @@ def run(
     return Finished(status, seconds, log)
 
 
-def must(
-    title: str, argv: list[str], log: Path, *, cwd: Path, env: dict[str, str], lack: str
-) -> None:
+def must(title: str, argv: list[str], log: Path, *, cwd: Path, env: dict[str, str], lack: str) -> None:
     """As run(), but without it nothing further can be done: `lack` is the sentence that says so."""
     if not run(title, argv, log, cwd=cwd, env=env).good:
         raise Stop(lack)

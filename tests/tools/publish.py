@@ -23,8 +23,8 @@ def docs() -> None:
     """Lint the documentation, then render it; a warning of Sphinx is a failure."""
     env = environment.tools()
     shutil.rmtree(DOCS, ignore_errors=True)
-    DOCS.mkdir(parents=True)
     source = DOCS / "source"
+    source.mkdir(parents=True, mode=0o700)
     steps = {
         "documentation of plugins": (
             ["antsibull-docs", "lint-collection-docs", "--plugin-docs"]
@@ -33,6 +33,7 @@ def docs() -> None:
         ),
         "frame of the pages": (
             ["antsibull-docs", "sphinx-init", "--use-current", "--squash-hierarchy", NAME]
+            + ["--project", NAME, "--title", NAME, "--copyright", f"the {NAME} authors"]
             + ["--dest-dir", str(source)],
             "antsibull-docs could not lay out the pages",
         ),

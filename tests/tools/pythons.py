@@ -43,13 +43,9 @@ def _real(path: Path, version: str) -> Path | None:
     """The executable behind the path, if it is of that version and can make environments."""
     if not os.access(path, os.X_OK):
         return None
-    probe = (
-        "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2], sys._base_executable)"
-    )
+    probe = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2], sys._base_executable)"
     try:
-        done = subprocess.run(
-            [path, "-c", probe], capture_output=True, text=True, timeout=30, check=False
-        )
+        done = subprocess.run([path, "-c", probe], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     told = done.stdout.split()

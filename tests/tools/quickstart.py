@@ -75,9 +75,7 @@ def _judge(number: int, lines: list[str], demand: int | None) -> None:
         raise Stop(f"run {number} of {PLAYBOOK.name} reached no host")
     changed = sum(int(recap[1]) for recap in recaps)
     if demand is not None and changed != demand:
-        raise Stop(
-            f"run {number} of {PLAYBOOK.name} changed {changed} things where nothing was due"
-        )
+        raise Stop(f"run {number} of {PLAYBOOK.name} changed {changed} things where nothing was due")
     say(f"run {number}: {changed} changed on {len(recaps)} host(s)")
 
 

@@ -9,7 +9,7 @@ import environment
 import junit
 import tree
 from locks import held
-from outcome import Outcome, verdict
+from outcome import FAILED, Outcome, verdict
 from paths import LOGS
 from process import run
 
@@ -28,4 +28,6 @@ def sanity() -> list[Outcome]:
         )
         results = sorted((collection / "tests" / "output" / "junit").glob("*.xml"))
         found = [outcome for path in results for outcome in junit.outcomes(path)]
-    return [*found, verdict("ansible-test ran to its end", done.good)]
+    if not done.good and not any(outcome.status == FAILED for outcome in found):
+        found.append(verdict("ansible-test", False, f"it ended with status {done.status}"))
+    return found

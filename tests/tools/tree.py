@@ -60,9 +60,7 @@ def _git(*words: str) -> None:
 def _prove(files: list[str]) -> None:
     """Stop unless ansible-test sees every file copied."""
     argv = ["ansible-test", "env", "--list-files"]
-    done = run(
-        "files ansible-test sees", argv, LOGS / "tree.log", cwd=TREE, env=environment.tools()
-    )
+    done = run("files ansible-test sees", argv, LOGS / "tree.log", cwd=TREE, env=environment.tools())
     unseen = sorted(set(files) - set(done.text().splitlines()))
     if not done.good or unseen:
         raise Stop(
