@@ -106,9 +106,7 @@ def _banner(guest: Guest) -> bool:
 
 
 def _login(guest: Guest) -> bool:
-    done = subprocess.run(
-        ssh(guest, "true"), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
-    )
+    done = subprocess.run(ssh(guest, "true"), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
     return done.returncode == 0
 
 

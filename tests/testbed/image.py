@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shlex
 import shutil
@@ -20,7 +21,7 @@ import time
 from pathlib import Path
 
 from errors import TestbedError
-from places import IMAGES
+from places import IMAGES, SESSIONS
 from recipes import RECIPES, Recipe
 
 HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
@@ -58,10 +59,17 @@ def _build(name: str, folder: Path) -> None:
         _bootstrap(recipe, work, log)
         _collect(recipe, work / "tree", made)
         _filesystem(recipe, work / "tree", made / "root.ext4", log)
-        for old in IMAGES.glob(f"{name}-*"):
-            shutil.rmtree(old)  # a running guest keeps its open files
         made.rename(folder)
+    _forget_others(name, folder)
     print(f"{name}: image built in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _forget_others(name: str, current: Path) -> None:
+    """Remove this guest's older images, but for those that a session still names."""
+    used = {json.loads(path.read_text())["image"] for path in SESSIONS.glob("*/*/guest.json")}
+    for old in IMAGES.glob(f"{name}-*"):
+        if old != current and str(old) not in used:
+            shutil.rmtree(old)
 
 
 def _demand() -> None:
@@ -133,9 +141,7 @@ def _filesystem(recipe: Recipe, tree: Path, image: Path, log: Path) -> None:
 
 def _logged(argv: list[str], log: Path, mode: str, what: str) -> None:
     with log.open(mode) as output:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
-        )
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
         end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise TestbedError(f"could not {what}: {argv[0]} ended with {done.returncode}:\n{end}")

@@ -80,9 +80,7 @@ def _start(session: Path, name: str, follow: int | None) -> None:
 def _guard(session: Path, name: str, follow: int) -> None:
     """Leave a process behind that stops the guest when `follow` is gone, however it went."""
     argv = [sys.executable, __file__, f"--session={session.name}", "guard", name, str(follow)]
-    subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-    )
+    subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
 
 
 def guard(session: Path, options: argparse.Namespace) -> None:
