@@ -14,7 +14,7 @@ import errno
 import struct
 import typing as t
 
-from .attribute import STRING, U16, U32, Codec, Table, string, walk
+from .attribute import BYTES, STRING, U16, U32, Codec, Table, string, walk
 from .channel import NETLINK_GENERIC, SEND_SIZE, NetlinkSocket
 from .errors import NetlinkDecodeError, NetlinkError
 from .exchange import Batch, Decode, chunks
@@ -54,7 +54,7 @@ CTRL = Table(
     (3, "version", U32),
     (4, "header_size", U32),
     (5, "max_attribute", U32),
-    (7, "groups", Codec(_decode_groups, bytes)),
+    (7, "groups", Codec(_decode_groups, BYTES.encode)),
 )
 
 

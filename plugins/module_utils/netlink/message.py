@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from .attribute import S32, STRING, U32, Codec, Table, path_at
+from .attribute import BYTES, S32, STRING, U32, Codec, Table, path_at
 from .errors import ExtAck, NetlinkDecodeError, NetlinkError
 
 HEADER = struct.Struct("=IHHII")
@@ -92,7 +92,7 @@ def _signed_limit(data: bytes, start: int, end: int) -> int:
 
 
 def _read_only(decode: t.Callable[[bytes, int, int], t.Any]) -> Codec:
-    return Codec(decode, bytes)
+    return Codec(decode, BYTES.encode)
 
 
 POLICY = Table(

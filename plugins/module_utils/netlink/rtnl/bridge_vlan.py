@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from ..attribute import U16, U32, Codec, Table, attribute, integer, walk
+from ..attribute import BYTES, U16, U32, Codec, Table, attribute, integer, walk
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
 from ..message import Request
 from .link import IFINFO
@@ -75,7 +75,7 @@ def _encode_vlans(wanted: tuple[bool, t.Sequence[t.Mapping[str, t.Any]]]) -> byt
     return keeper + b"".join(_encode_vlan(vlan) for vlan in vlans)
 
 
-INSIDE = Table((BRIDGE_FLAGS, "flags", U16), (VLAN_INFO, "vlan", Codec(INFO.unpack_from, bytes)))
+INSIDE = Table((BRIDGE_FLAGS, "flags", U16), (VLAN_INFO, "vlan", BYTES))
 TABLE = Table(
     (10, "master", U32),
     (26, "vlans", Codec(_decode_vlans, _encode_vlans, INSIDE)),

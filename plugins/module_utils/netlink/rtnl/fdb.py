@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from ..attribute import BE16, IP, MAC, U8, U16, U32, Codec, Table, enum
+from ..attribute import BE16, BYTES, IP, MAC, U8, U16, U32, Codec, Table, enum
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
 from ..message import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request
 from .neighbour import LLADDR, NDMSG, TICKS
@@ -40,7 +40,7 @@ def _decode_ages(data: bytes, start: int, end: int) -> tuple[int, int]:
 TABLE = Table(
     (1, "dst", IP),
     (2, "mac", Codec(MAC.decode, LLADDR.encode)),
-    (3, "ages", Codec(_decode_ages, bytes)),
+    (3, "ages", Codec(_decode_ages, BYTES.encode)),
     (5, "vlan", U16),
     (6, "port", BE16),
     (7, "vni", U32),

@@ -205,7 +205,7 @@ TABLE = Table(
     (8, "metrics", nested(METRICS_TABLE)),
     (9, "nexthops", Codec(_decode_nexthops, _encode_nexthops)),
     (11, "flow", Codec(_decode_flow, _encode_flow)),
-    (12, "remaining", Codec(_decode_expires, bytes)),
+    (12, "remaining", Codec(_decode_expires, BYTES.encode)),
     (15, "table", enum(U32, TABLES)),
     (16, "mark", U32),
     (18, "via", Codec(_decode_via, _encode_via)),

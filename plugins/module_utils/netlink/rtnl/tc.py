@@ -88,7 +88,7 @@ def _decode_queue(data: bytes, start: int, end: int) -> dict[str, int]:
     return dict(zip(QUEUE_KEYS, QUEUE.unpack_from(data, start)))
 
 
-STATS = Table((1, "basic", Codec(_decode_basic, bytes)), (3, "queue", Codec(_decode_queue, bytes)))
+STATS = Table((1, "basic", Codec(_decode_basic, BYTES.encode)), (3, "queue", Codec(_decode_queue, BYTES.encode)))
 
 
 def _table(options: Codec) -> Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ..attribute import U32, Codec, Table, nested, string
+from ..attribute import BYTES, U32, Codec, Table, nested, string
 from ..errors import NetlinkDecodeError, NetlinkError, NetlinkTimeout
 from ..genl import GenericSocket, after_header, request
 from ..message import Request, split
@@ -28,8 +28,8 @@ COMMAND = Table(
     (3, "register_cpumask", string(4096)),
     (4, "deregister_cpumask", string(4096)),
 )
-TASK = Table((1, "pid", U32), (3, "stats", Codec(layout.decode, bytes)))
-GROUP = Table((2, "tgid", U32), (3, "stats", Codec(layout.decode_group, bytes)))
+TASK = Table((1, "pid", U32), (3, "stats", Codec(layout.decode, BYTES.encode)))
+GROUP = Table((2, "tgid", U32), (3, "stats", Codec(layout.decode_group, BYTES.encode)))
 ANSWER = Table((4, "task", nested(TASK)), (5, "group", nested(GROUP)))
 
 
