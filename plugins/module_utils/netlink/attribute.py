@@ -87,8 +87,10 @@ class Table:
             payload = row.codec.encode(value)
         except NetlinkEncodeError as error:
             raise error.inside(name) from None
-        except (ValueError, TypeError, LookupError, struct.error, OSError) as error:
+        except ValueError as error:
             raise NetlinkEncodeError(name, f"{error}, not {value!r}") from None
+        except (TypeError, LookupError, AttributeError, ArithmeticError, struct.error, OSError):
+            raise NetlinkEncodeError(name, f"cannot hold {value!r}") from None
         return attribute(row.number | (NLA_F_NESTED if row.codec.table else 0), payload)
 
 
