@@ -9,21 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..attribute import (
-    IPV4,
-    IPV6,
-    MAC,
-    S32,
-    U8,
-    U16,
-    U32,
-    Codec,
-    Table,
-    enum,
-    mac_bytes,
-    nested,
-    scalar,
-)
+from ..attribute import IPV4, IPV6, MAC, S32, U8, U16, U32, Codec, Table, enum, mac_bytes, nested, scalar
 from ..errors import NetlinkEncodeError
 from .registry import LINK, Kind, Options
 from .values import Dict, Shaped, flags_shown, indexed, on_off, switch
@@ -111,9 +97,7 @@ def _normal(options: Options) -> Options:
     if options.get("mode") not in AGGREGATED | BALANCED:
         return options
     off = {"arp_interval": ("0", "0x0"), "arp_validate": ("0", "none")}
-    return {
-        name: value for name, value in options.items() if str(value) not in off.get(name, ())
-    }
+    return {name: value for name, value in options.items() if str(value) not in off.get(name, ())}
 
 
 def _check(options: Options) -> None:
@@ -138,8 +122,11 @@ AD_STATES = {  # AD_STATE_*
 }  # fmt: skip
 
 
+OPER_STATES = ("ad_actor_oper_port_state", "ad_partner_oper_port_state")
+
+
 def _show_port(found: Dict) -> Dict:
-    for name in ("ad_actor_oper_port_state", "ad_partner_oper_port_state"):
+    for name in OPER_STATES:
         if name in found:
             found[f"{name}_str"] = flags_shown(found[name], AD_STATES)
     return found
@@ -155,8 +142,7 @@ PORT_SHOWN = (
     (8, "ad_partner_oper_port_state", U16),
 )
 PORT_TABLE = Shaped(
-    ((5, "queue_id", U16), (9, "prio", S32), (10, "actor_port_prio", U16), *PORT_SHOWN),
-    show=_show_port,
+    ((5, "queue_id", U16), (9, "prio", S32), (10, "actor_port_prio", U16), *PORT_SHOWN), show=_show_port
 )
 
 DOWN = ("down",)
@@ -181,6 +167,9 @@ KINDS = {
         check=_check,
     ),
     "bond port": Kind(
-        "bond port", PORT_TABLE, "bonding", read_only=frozenset(name for _, name, _ in PORT_SHOWN)
+        "bond port",
+        PORT_TABLE,
+        "bonding",
+        read_only=frozenset((*(name for _, name, _ in PORT_SHOWN), *(f"{name}_str" for name in OPER_STATES))),
     ),
 }

@@ -10,21 +10,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from ..attribute import (
-    IPV4,
-    IPV6,
-    MAC,
-    U8,
-    U16,
-    U32,
-    U64,
-    Codec,
-    Table,
-    enum,
-    mac_bytes,
-    nested,
-    scalar,
-)
+from ..attribute import IPV4, IPV6, MAC, U8, U16, U32, U64, Codec, Table, enum, mac_bytes, nested, scalar
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
 from .registry import Kind, Options
 from .values import Dict, Shaped, hexadecimal, read_only, switch
@@ -46,11 +32,7 @@ MULTI = struct.Struct("=II")  # struct br_boolopt_multi: values, mask
 
 def _id(data: bytes, start: int, end: int) -> str:
     """struct ifla_bridge_id as `ip` shows it: the address's bytes without leading zeros."""
-    return (
-        data[start : start + 2].hex()
-        + "."
-        + ":".join(f"{byte:x}" for byte in data[start + 2 : end])
-    )
+    return data[start : start + 2].hex() + "." + ":".join(f"{byte:x}" for byte in data[start + 2 : end])
 
 
 def _seconds(data: bytes, start: int, end: int) -> float:
@@ -88,9 +70,7 @@ def _show(found: Dict) -> Dict:
 
 
 def _spread(options: Dict) -> Dict:
-    given = {
-        bit: BIT.encode(options.pop(name))[0] for bit, name in BOOLOPTS.items() if name in options
-    }
+    given = {bit: BIT.encode(options.pop(name))[0] for bit, name in BOOLOPTS.items() if name in options}
     if given:
         options["multi_boolopt"] = (sum(bit for bit in given if given[bit]), sum(given))
     return options
@@ -156,20 +136,13 @@ SHOWN = (
     (47, "mcast_querier_state", nested(QUERIER)),
     (48, "fdb_n_learned", U32),
 )
-TABLE = Shaped(
-    OPTIONS + SHOWN,
-    ((46, "multi_boolopt", Codec(_multi, lambda pair: MULTI.pack(*pair))),),
-    _show,
-    _spread,
-)
+TABLE = Shaped(OPTIONS + SHOWN, ((46, "multi_boolopt", Codec(_multi, lambda pair: MULTI.pack(*pair))),), _show, _spread)
 
 
 def _check(options: Options) -> None:
     delay = options.get("forward_delay", 200)
     if options.get("stp_state") and not 200 <= delay <= 3000:
-        raise NetlinkEncodeError(
-            "forward_delay", f"takes 200 to 3000 while stp_state is on, not {delay}"
-        )
+        raise NetlinkEncodeError("forward_delay", f"takes 200 to 3000 while stp_state is on, not {delay}")
 
 
 KINDS = {
@@ -178,9 +151,7 @@ KINDS = {
         TABLE,
         "bridge",
         read_only=frozenset(name for _, name, _ in SHOWN),
-        rounded=frozenset(
-            name for _, name, _ in OPTIONS if name.endswith(("_intvl", "_time", "_delay", "_age"))
-        ),
+        rounded=frozenset(name for _, name, _ in OPTIONS if name.endswith(("_intvl", "_time", "_delay", "_age"))),
         check=_check,
     )
 }

@@ -27,9 +27,7 @@ def _show(found: Dict) -> Dict:
     if "group_fwd_mask" in found:
         mask = int(found["group_fwd_mask"], 0)
         bits = (1 << bit for bit in range(16) if mask >> bit & 1)
-        found["group_fwd_mask_str"] = (
-            ",".join(FORWARDED.get(bit, hex(bit)) for bit in bits) or "0x0"
-        )
+        found["group_fwd_mask_str"] = ",".join(FORWARDED.get(bit, hex(bit)) for bit in bits) or "0x0"
     return found
 
 
@@ -81,9 +79,6 @@ SHOWN = (
 TABLE = Shaped(OPTIONS + SHOWN, show=_show)
 KINDS = {
     "bridge port": Kind(
-        "bridge port",
-        TABLE,
-        "bridge",
-        read_only=frozenset(name for _, name, _ in SHOWN) | {"group_fwd_mask_str"},
+        "bridge port", TABLE, "bridge", read_only=frozenset(name for _, name, _ in SHOWN) | {"group_fwd_mask_str"}
     )
 }

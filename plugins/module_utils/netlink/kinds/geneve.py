@@ -37,18 +37,12 @@ def _check(options: Options) -> None:
     for name in {"remote", "remote6"} & set(options):
         if is_multicast(options[name]):
             raise NetlinkEncodeError(name, f"takes a unicast address, not {options[name]}")
-    given = [
-        name for name in ("id", "remote", "remote6", "ttl", "tos", "label") if options.get(name)
-    ]
+    given = [name for name in ("id", "remote", "remote6", "ttl", "tos", "label") if options.get(name)]
     if options.get("external") and given:
-        raise NetlinkEncodeError(
-            given[0], "contradicts external, where each packet's route says it"
-        )
+        raise NetlinkEncodeError(given[0], "contradicts external, where each packet's route says it")
 
 
-FIXED = frozenset(
-    "id port external udp_csum udp_zero_csum6_tx udp_zero_csum6_rx inner_proto_inherit".split()
-)
+FIXED = frozenset("id port external udp_csum udp_zero_csum6_tx udp_zero_csum6_rx inner_proto_inherit".split())
 KINDS = {
     "geneve": Kind(
         "geneve",

@@ -70,13 +70,7 @@ TABLE = Shaped(
         (1, "mode", Codec(enum(U32, MODES).decode, _mode)),
         (2, "nopromisc", PRESENCE),
         (2, "nodst", PRESENCE),
-        (
-            5,
-            "macaddr_data",
-            Codec(
-                _ADDRESSES.decode, lambda value: _ADDRESSES.encode(sorted(value)), _ADDRESSES.table
-            ),
-        ),
+        (5, "macaddr_data", Codec(_ADDRESSES.decode, lambda value: _ADDRESSES.encode(sorted(value)), _ADDRESSES.table)),
         (6, "macaddr_count", U32),
         (7, "bcqueuelen", U32),
         (8, "usedbcqueuelen", U32),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..attribute import HEADER, Table
+from ..attribute import HEADER, Table, truth
 from ..errors import NetlinkEncodeError
 from .registry import Kind, Options
 
@@ -44,12 +44,14 @@ def normalise(kind: Kind, options: Options) -> dict[str, t.Any]:
 
 
 def missing(kind: Kind, options: Options) -> list[str]:
-    """The options that a link of the kind cannot be created without and that are not there."""
-    return (
-        []
-        if options.get("external")
-        else [name for name in kind.required if options.get(name) is None]
-    )
+    """The options that a link of the kind cannot be created without and that are not there.
+
+    One that names an address may be there under its name for IPv6.
+    """
+    if truth(options.get("external") or False):
+        return []
+    there = {name for name, value in options.items() if value is not None}
+    return [name for name in kind.required if not {name, f"{name}6"} & there]
 
 
 def _same(kind: Kind, name: str, wanted: t.Any, found: t.Any) -> bool:
@@ -72,6 +74,4 @@ def change(kind: Kind, current: Options, wanted: Options) -> dict[str, t.Any]:
     `current` stays.
     """
     unsent = kind.read_only | kind.write_only
-    return {
-        name: value for name, value in kind.change(current, wanted).items() if name not in unsent
-    }
+    return {name: value for name, value in kind.change(current, wanted).items() if name not in unsent}

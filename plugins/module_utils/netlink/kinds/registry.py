@@ -106,9 +106,7 @@ def _macvlan() -> Kinds:
 
 def _plain() -> Kinds:
     """Kinds without attributes of their own; wireguard's keys and peers go over generic netlink."""
-    return {
-        name: Kind(name, module=name) for name in ("dummy", "ifb", "nlmon", "team", "wireguard")
-    }
+    return {name: Kind(name, module=name) for name in ("dummy", "ifb", "nlmon", "team", "wireguard")}
 
 
 def _tun() -> Kinds:
@@ -190,11 +188,7 @@ LOADERS: dict[str, t.Callable[[], Kinds]] = {
 }
 
 # By the kind of the master; the loaded mapping holds the port's kind as "<master's kind> port".
-PORT_LOADERS: dict[str, t.Callable[[], Kinds]] = {
-    "bond": _bond,
-    "bridge": _bridge_port,
-    "vrf": _vrf,
-}
+PORT_LOADERS: dict[str, t.Callable[[], Kinds]] = {"bond": _bond, "bridge": _bridge_port, "vrf": _vrf}
 
 _found: dict[str, Kind | None] = {}
 

@@ -31,11 +31,7 @@ def _account(find: t.Callable[[str], t.Any], what: str) -> Codec:
     return Codec(U32.decode, encode)
 
 
-READ_ONLY = (
-    (6, "persist", BOOL),
-    (8, "numqueues", U32),
-    (9, "numdisabled", U32),
-)
+READ_ONLY = ((6, "persist", BOOL), (8, "numqueues", U32), (9, "numdisabled", U32))
 TABLE = Table(
     (1, "user", _account(pwd.getpwnam, "user")),
     (2, "group", _account(grp.getgrnam, "group")),

@@ -11,21 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..attribute import (
-    BE16,
-    BE32,
-    BOOL,
-    IPV4,
-    IPV6,
-    U8,
-    U16,
-    U32,
-    Codec,
-    Table,
-    enum,
-    scalar,
-    truth,
-)
+from ..attribute import BE16, BE32, BOOL, IPV4, IPV6, U8, U16, U32, Codec, Table, enum, scalar, truth
 from ..errors import NetlinkEncodeError
 from .registry import LINK, Kind, Options
 from .values import ANY_IPV4, PRESENCE, Dict, Rows, Shaped, hexadecimal, whole, worded
@@ -59,9 +45,7 @@ def _encode_encap(value: t.Any) -> bytes:
     if value == "none":
         value = {}
     if not isinstance(value, dict):
-        raise ValueError(
-            "takes none or {type: fou or gue, sport: PORT, dport: PORT, csum, csum6, remcsum}"
-        )
+        raise ValueError("takes none or {type: fou or gue, sport: PORT, dport: PORT, csum, csum6, remcsum}")
     return ENCAP.encode({**NO_ENCAP, **value})
 
 
@@ -73,17 +57,12 @@ def _decode_encap(data: bytes, start: int, end: int) -> t.Any:
 def encap_rows(first: int) -> tuple[Rows, Rows]:
     """The option, and the attributes from number `first` on."""
     names = ("encap_type", "encap_flags", "encap_sport", "encap_dport")
-    wire = tuple(
-        (first + at, name, codec)
-        for at, (name, codec) in enumerate(zip(names, (U16, U16, BE16, BE16)))
-    )
+    wire = tuple((first + at, name, codec) for at, (name, codec) in enumerate(zip(names, (U16, U16, BE16, BE16))))
     return ((first, "encap", Codec(_decode_encap, _encode_encap)),), wire
 
 
 def show_encap(found: Dict) -> Dict:
-    kind, flags, sport, dport = (
-        found.pop(f"encap_{name}", 0) for name in ("type", "flags", "sport", "dport")
-    )
+    kind, flags, sport, dport = (found.pop(f"encap_{name}", 0) for name in ("type", "flags", "sport", "dport"))
     if kind:
         found["encap"] = {
             "type": {1: "fou", 2: "gue"}.get(kind, kind),
@@ -121,11 +100,7 @@ def both_sides(options: Options) -> Dict:
     """`key`, `seq` and `csum` stand for those of both directions."""
     out: Dict = {}
     for name, value in options.items():
-        out.update(
-            {f"{side}{name}": value for side in "io"}
-            if name in ("key", "seq", "csum")
-            else {name: value}
-        )
+        out.update({f"{side}{name}": value for side in "io"} if name in ("key", "seq", "csum") else {name: value})
     return out
 
 
@@ -134,9 +109,7 @@ def show_gre(found: Dict) -> Dict:
         flags = found.pop(f"{side}flags", 0)
         if not flags & KEY:
             found.pop(f"{side}key", None)
-        found.update(
-            (f"{side}{name}", True) for name, bit in (("seq", SEQ), ("csum", CSUM)) if flags & bit
-        )
+        found.update((f"{side}{name}", True) for name, bit in (("seq", SEQ), ("csum", CSUM)) if flags & bit)
     return show_encap(found)
 
 
@@ -189,12 +162,7 @@ def _proto(**names: int) -> Codec:
     return enum(U8, {number: name for name, number in names.items()})
 
 
-IPIP = Shaped(
-    (*_IPTUN, (9, "proto", _proto(any=0, ipip=4, mplsip=137))),
-    _ENCAP_WIRE,
-    show_encap,
-    spread_encap,
-)
+IPIP = Shaped((*_IPTUN, (9, "proto", _proto(any=0, ipip=4, mplsip=137))), _ENCAP_WIRE, show_encap, spread_encap)
 
 
 def _show_sit(found: Dict) -> Dict:
@@ -254,13 +222,8 @@ def _check_gre(options: Options) -> None:
 
 
 def _check_sit(options: Options) -> None:
-    if (
-        options.get("prefixlen", 0) + 32 - options.get("relay_prefixlen", 0) > 64
-        and "relay_prefixlen" in options
-    ):
-        raise NetlinkEncodeError(
-            "prefixlen", "with the 32 bits less relay_prefixlen makes more than 64 bits"
-        )
+    if options.get("prefixlen", 0) + 32 - options.get("relay_prefixlen", 0) > 64 and "relay_prefixlen" in options:
+        raise NetlinkEncodeError("prefixlen", "with the 32 bits less relay_prefixlen makes more than 64 bits")
 
 
 def tunnel(name: str, table: Table, module: str, *fixed: str, **rest: t.Any) -> Kind:

@@ -63,10 +63,7 @@ def _normal(options: Options) -> Dict:
 def _show(found: Dict) -> Dict:
     flow, flags = found.pop("flowinfo", None), found.pop("flags", 0)
     if flow is not None:
-        found["tclass"], found["flowlabel"] = (
-            f"0x{flow >> 20 & 0xFF:02x}",
-            f"0x{flow & 0xFFFFF:05x}",
-        )
+        found["tclass"], found["flowlabel"] = (f"0x{flow >> 20 & 0xFF:02x}", f"0x{flow & 0xFFFFF:05x}")
     for name, (bit, _) in OVERRIDES.items():
         if flags & bit:
             found.pop(name, None)
@@ -79,9 +76,7 @@ def _spread(options: Dict) -> Dict:
         tclass, label = integer(options.pop("tclass", 0)), integer(options.pop("flowlabel", 0))
         options["flowinfo"] = tclass << 20 | label
     if set(FLAGS.values()) & set(options):
-        options["flags"] = sum(
-            bit for bit, name in FLAGS.items() if truth(options.pop(name, False))
-        )
+        options["flags"] = sum(bit for bit, name in FLAGS.items() if truth(options.pop(name, False)))
     return options
 
 
@@ -139,9 +134,7 @@ VTI6 = Shaped(
 GRE6, IP6TNL = _gre6(), _ip6tnl()
 KINDS = {
     "ip6gre": tunnel("ip6gre", GRE6, "ip6_gre", normal=lambda given: _normal(both_sides(given))),
-    "ip6gretap": tunnel(
-        "ip6gretap", GRE6, "ip6_gre", normal=lambda given: _normal(both_sides(given))
-    ),
+    "ip6gretap": tunnel("ip6gretap", GRE6, "ip6_gre", normal=lambda given: _normal(both_sides(given))),
     "ip6tnl": tunnel("ip6tnl", IP6TNL, "ip6_tunnel", normal=_normal),
     "vti6": tunnel("vti6", VTI6, "ip6_vti", normal=both_sides),
 }

@@ -26,14 +26,7 @@ TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP = (
     _WRITE << 28 | 4 << 16 | ord("T") << 8 | number for number in (202, 203, 204, 206)
 )
 
-IFF_TUN, IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR, IFF_TUN_EXCL = (
-    0x1,
-    0x2,
-    0x100,
-    0x1000,
-    0x4000,
-    0x8000,
-)
+IFF_TUN, IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR, IFF_TUN_EXCL = (0x1, 0x2, 0x100, 0x1000, 0x4000, 0x8000)
 TYPES = {"tun": IFF_TUN, "tap": IFF_TAP}
 IFREQ = struct.Struct("=16sH22x")
 
@@ -51,9 +44,7 @@ def _open() -> int:
     return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
 
 
-def _attached(
-    what: str, name: str, flags: int, netns: NetNS, then: t.Sequence[t.Tuple[int, int]]
-) -> None:
+def _attached(what: str, name: str, flags: int, netns: NetNS, then: t.Sequence[t.Tuple[int, int]]) -> None:
     """Attaches to the link and makes the ioctls `then`. A link that was not persistent ends with
     the descriptor.
     """
@@ -70,18 +61,12 @@ def _attached(
             os.close(device)
     except OSError as error:
         if error.filename == DEVICE and error.errno in (errno.ENOENT, errno.ENODEV):
-            raise OSError(
-                error.errno, f"{what} {name}: {DEVICE}: the kernel module tun is missing"
-            ) from None
+            raise OSError(error.errno, f"{what} {name}: {DEVICE}: the kernel module tun is missing") from None
         raise OSError(error.errno, f"{what} {name}: {error.strerror}") from None
 
 
 def _accounts(user: int | None, group: int | None) -> list[tuple[int, int]]:
-    return [
-        (request, value)
-        for request, value in ((TUNSETOWNER, user), (TUNSETGROUP, group))
-        if value is not None
-    ]
+    return [(request, value) for request, value in ((TUNSETOWNER, user), (TUNSETGROUP, group)) if value is not None]
 
 
 def _require(what: str, name: str, netns: NetNS) -> None:
@@ -128,13 +113,7 @@ def change(
     without the link.
     """
     _require(f"changing {type}", name, netns)
-    _attached(
-        f"changing {type}",
-        name,
-        _flags(type, multi_queue, vnet_hdr, pi),
-        netns,
-        _accounts(user, group),
-    )
+    _attached(f"changing {type}", name, _flags(type, multi_queue, vnet_hdr, pi), netns, _accounts(user, group))
 
 
 def remove(name: str, type: str, multi_queue: bool = False, netns: NetNS = None) -> None:
@@ -142,10 +121,4 @@ def remove(name: str, type: str, multi_queue: bool = False, netns: NetNS = None)
     the link.
     """
     _require(f"removing {type}", name, netns)
-    _attached(
-        f"removing {type}",
-        name,
-        _flags(type, multi_queue, False, False),
-        netns,
-        [(TUNSETPERSIST, 0)],
-    )
+    _attached(f"removing {type}", name, _flags(type, multi_queue, False, False), netns, [(TUNSETPERSIST, 0)])

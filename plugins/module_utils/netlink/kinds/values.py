@@ -49,12 +49,8 @@ class Shaped(Table):
         is false.
         """
         wire = self._spread({name: value for name, value in values.items() if value is not None})
-        presences = [
-            name for name in wire if name in self.rows and self.rows[name].codec is PRESENCE
-        ]
-        return self._wire.encode(
-            {name: wire[name] for name in wire if name not in presences or truth(wire[name])}
-        )
+        presences = [name for name in wire if name in self.rows and self.rows[name].codec is PRESENCE]
+        return self._wire.encode({name: wire[name] for name in wire if name not in presences or truth(wire[name])})
 
 
 def _present(data: bytes, start: int, end: int) -> bool:
@@ -71,9 +67,7 @@ def switch(number: Codec = U8, others: t.Tuple[int, ...] = ()) -> Codec:
     """
 
     def encode(value: t.Any) -> bytes:
-        return number.encode(
-            integer(value) if str(value) in map(str, others) else int(truth(value))
-        )
+        return number.encode(integer(value) if str(value) in map(str, others) else int(truth(value)))
 
     return Codec(number.decode, encode)
 

@@ -21,9 +21,7 @@ FLAGS = {  # VLAN_FLAG_*
     0x10: "BRIDGE_BINDING",
 }
 SHOWN_ORDER = {bit: FLAGS[bit] for bit in (0x1, 0x2, 0x8, 0x4, 0x10)}  # ip's
-PAIR = struct.Struct(
-    "=II"
-)  # struct ifla_vlan_flags: flags, mask; struct ifla_vlan_qos_mapping: from, to
+PAIR = struct.Struct("=II")  # struct ifla_vlan_flags: flags, mask; struct ifla_vlan_qos_mapping: from, to
 
 
 def _pair(data: bytes, start: int, end: int) -> t.Tuple[int, int]:
@@ -86,23 +84,13 @@ def _change(current: Options, wanted: Options) -> Options:
     sent = dict(wanted)
     for name in {"egress_qos", "ingress_qos"} & set(wanted):
         kept = {entry["from"] for entry in wanted[name]}
-        gone = [
-            {"from": entry["from"], "to": 0}
-            for entry in current.get(name, ())
-            if entry["from"] not in kept
-        ]
+        gone = [{"from": entry["from"], "to": 0} for entry in current.get(name, ()) if entry["from"] not in kept]
         sent[name] = [*wanted[name], *gone]
     return sent
 
 
 KINDS = {
     "vlan": Kind(
-        "vlan",
-        TABLE,
-        "8021q",
-        parent="required",
-        required=("id",),
-        fixed=frozenset(("id", "protocol")),
-        change=_change,
+        "vlan", TABLE, "8021q", parent="required", required=("id",), fixed=frozenset(("id", "protocol")), change=_change
     )
 }

@@ -90,14 +90,11 @@ TABLE = Shaped(
 def _check(options: Options) -> None:
     ends = [name for name in ("remote", "remote6", "group", "group6") if name in options]
     if len(ends) > 1:
-        raise NetlinkEncodeError(
-            ends[1], f"contradicts {ends[0]}: a VXLAN has one remote end or group"
-        )
+        raise NetlinkEncodeError(ends[1], f"contradicts {ends[0]}: a VXLAN has one remote end or group")
     for name in ends:
         if is_multicast(options[name]) != name.startswith("group"):
             raise NetlinkEncodeError(
-                name,
-                f"takes a {'multi' if name[0] == 'g' else 'uni'}cast address, not {options[name]}",
+                name, f"takes a {'multi' if name[0] == 'g' else 'uni'}cast address, not {options[name]}"
             )
     for name in ends:
         other = "local" if name.endswith("6") else "local6"

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from ..attribute import scalar
 from .registry import LINK, Kind
-from .values import PRESENCE, Shaped, hexadecimal, whole
+from .values import PRESENCE, Dict, Shaped, hexadecimal, whole
 
-TABLE = Shaped(
-    (
-        (1, "link", LINK),
-        (2, "if_id", hexadecimal(scalar("=I", 1))),
-        (3, "external", PRESENCE),
-    )
-)
+
+def _show(found: Dict) -> Dict:
+    """An external link has neither number nor parent."""
+    return {name: value for name, value in found.items() if value not in ("0", 0)}
+
+
+TABLE = Shaped(((1, "link", LINK), (2, "if_id", hexadecimal(scalar("=I", 1))), (3, "external", PRESENCE)), show=_show)
 KINDS = {
     "xfrm": Kind(
         "xfrm",
