@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
 
 from ..attribute import ip_bytes
 from ..rtnl import address
 from . import waves
+from .found import lasting
 from .line import address as words
-from .removal import lasting
 from .runner import Place
 
 if t.TYPE_CHECKING:
@@ -93,7 +92,8 @@ def _lost(present: dict[t.Any, Address], drop: dict[t.Any, Address], cycled: boo
 
 
 def _network(one: Address) -> t.Any:
-    return ipaddress.ip_network((one["local"], one["prefixlen"]), strict=False)
+    raw = ip_bytes(one["local"])
+    return one["prefixlen"], int.from_bytes(raw, "big") >> (len(raw) * 8 - one["prefixlen"])
 
 
 def _request(

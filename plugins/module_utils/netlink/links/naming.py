@@ -11,8 +11,9 @@ import typing as t
 
 from ..netns import OWN
 from ..rtnl import link
-from . import removal, waves
-from .runner import Step
+from . import waves
+from .restoring import Settings
+from .runner import Step, nothing
 from .wanted import WrongLink
 
 if t.TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _rename(mine: LinkPlan, number: int, old: str, new: str) -> None:
         rename = link.change(index, other, ifname=name)
         if not cycle:
             return lambda place: [rename]
-        back = removal.Settings(mine.host, mine.found).network(index)
+        back = Settings(mine.host, mine.found).network(index)
         return lambda place: [link.change(index, other, up=False), rename, link.change(index, name, up=True), *back]
 
     words = f"rename {old} -> {new}" + (" (down for a moment)" if cycle else "")
@@ -61,11 +62,11 @@ def plan_move(mine: LinkPlan) -> None:
         return
     want, found = mine.want, mine.found
     index, name = found["ifindex"], want.name
-    settings = removal.Settings(mine.host, found).requests(index)
+    settings = Settings(mine.host, found).requests(index)
     mine.changes.add(
         waves.MOVE,
         "lose its addresses and master by moving",
-        removal.nothing,
+        nothing,
         Step(mine.home, lambda place: settings),
         depth=0,
     )

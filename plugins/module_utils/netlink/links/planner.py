@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ...plan import Plan
-from . import removal
+from ...plan import Change, Plan
 from .host import FEW, Host, Hosts
+from .linkplan import LinkPlan, Task
 from .parents import Depths, refuse_master_loops
 from .runner import Runner
-from .single import LinkPlan, Task, plan_link, refuse_or_doom
+from .single import plan_link
 from .wanted import Wanted, WrongLink
 
 Found = t.Optional[t.Dict[str, t.Any]]
@@ -27,19 +27,35 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     refuse_master_loops(hosts, located)
     depths = Depths(located)
     task = Task(hosts, located)
-    gone = removal.Removal(hosts)
     links = []
     for want, found, moved in located:
         if want.state != "absent":
             links.append(LinkPlan(want, found, moved, depths.of(want), task))
-        elif found:
-            gone.add(want, found)
-    for mine in links:
-        refuse_or_doom(mine)
+    _refuse_or_doom([mine for mine in links if mine.irreconcilable])
     for mine in links:
         plan_link(mine)
-    changes = [change for mine in links for change in mine.changes.finished()] + gone.changes()
+    changes = [change for mine in links for change in mine.changes.finished()]
+    changes += _removals(hosts, [(want, found) for want, found, _ in located if found and want.state == "absent"])
     return Plan(sorted(changes, key=lambda change: change.wave), run)
+
+
+def _refuse_or_doom(links: t.Sequence[LinkPlan]) -> None:
+    if links:
+        from .recreation import refuse_or_doom
+
+        for mine in links:
+            refuse_or_doom(mine)
+
+
+def _removals(hosts: Hosts, unwanted: t.Sequence[tuple[Wanted, t.Dict[str, t.Any]]]) -> list[Change]:
+    if not unwanted:
+        return []
+    from .removal import Removal
+
+    removal = Removal(hosts)
+    for want, found in unwanted:
+        removal.add(want, found)
+    return removal.changes()
 
 
 def locate(hosts: Hosts, want: Wanted) -> tuple[Wanted, Found, bool]:

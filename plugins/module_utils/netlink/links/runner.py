@@ -123,6 +123,10 @@ class Runner:
             place.close()
 
 
+def nothing() -> None:
+    """The action of a change that the kernel makes by itself, or whose way back another change has."""
+
+
 def _explained(error: NetlinkError, brought_by: str) -> NetlinkError:
     """A kernel without a kind of link says "Unknown device type", which helps nobody to get it."""
     if error.errno != errno.EOPNOTSUPP or not brought_by or "Unknown device type" not in error.ack.message:

@@ -30,7 +30,9 @@ def run(params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
         plan, hosts = converge(wanted, check, runner)
         asked = wanted[: 1 if batch is None else len(batch)]
         links = [
-            shown(hosts[want.place], found, want.place) for want, found in found_links(hosts, asked) if found is not None
+            shown(hosts[want.place], found, want.place)
+            for want, found in found_links(hosts, asked)
+            if found is not None
         ]
     result = {"changed": bool(plan), "diff": plan.diff(), "changes": plan.review()}
     if batch is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import NetlinkEncodeError
-from ..rtnl import link
 from ..rtnl.vf import VF_INFO
 from . import waves
 from .wanted import WrongLink

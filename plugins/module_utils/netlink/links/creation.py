@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a link that is not there."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..rtnl import link
+from . import options as kind_options
+from . import waves
+from .linkplan import LinkPlan, at_creation, goes_up_at_creation
+from .runner import Place, Step
+from .wanted import WrongLink
+
+
+def plan_creation(mine: LinkPlan) -> None:
+    want, kind = mine.want, mine.kind
+    if not want.kind:
+        raise WrongLink(want.where, f"there is no link {want.name}, and without a kind none can be created")
+    kind_options.require(want, kind)
+    if want.link and not mine.exists(want.link, want.netns):
+        raise WrongLink(want.at("link"), f"there is no link {want.link} for {want.name} to stand on")
+    if not kind.by_rtnetlink:
+        from .tuntap import plan_creation
+
+        plan_creation(mine)
+        return
+    at_once = {key: value for key, value in want.attributes.items() if at_creation(kind.name, key)}
+    up = goes_up_at_creation(want)
+
+    def do(place: Place) -> list[t.Any]:
+        values = dict(at_once)
+        data = dict(mine.options)
+        if want.link:
+            (data if kind.parent_option else values)[kind.parent_option or "link"] = place.index(want.link)
+        if "peer" in data:
+            data["peer"] = _peer(want.options["peer"], place)
+        if want.move_to:
+            values["net_ns_fd"] = place.netns_file(want.move_to)
+        return [link.new(want.name, want.kind, up=up, linkinfo={"info_data": data} if data else {}, **values)]
+
+    def undo(place: Place) -> list[t.Any]:
+        return [link.delete(place.index(want.name), want.name)]
+
+    words = f"create {want.kind}" + (f" on {want.link}" if want.link else "")
+    mine.changes.add(waves.BUILD, words, Step(want.netns, do, kind.module), Step(want.place, undo))
+
+
+def _peer(peer: t.Mapping[str, t.Any], place: Place) -> dict[str, t.Any]:
+    """The other end of a pair as it is created: `netns` is where it is to lie."""
+    values = dict(peer)
+    netns = values.pop("netns", None)
+    if netns:
+        values["net_ns_fd"] = place.netns_file(netns)
+    return values

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of a link while its changes are planned, and of the other links of its task."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ..kinds import options as kinds
+from ..kinds import registry
+from ..rtnl.link import IFF_UP
+from . import options as kind_options
+from .change import Changes
+from .found import Link, kind_of
+from .host import Host, Hosts
+from .wanted import Wanted, WrongLink
+
+ALIASES = {"tap": ("tun", {"type": "tap"})}  # kinds under the names that people give them
+
+
+class Task:
+    """What all links of a task have to know of each other."""
+
+    def __init__(self, hosts: Hosts, located: t.Sequence[tuple[Wanted, Link | None, bool]]) -> None:
+        self.hosts = hosts
+        there = [(want, found) for want, found, _ in located if want.state != "absent"]
+        self._masters = [(want, found) for want, found in there if want.master]
+        # The kind of every link that will be there; None where it stays what it is.
+        self.kinds = {(want.place, want.name): want.kind for want, _ in there}
+        self.renamed = {
+            (want.netns, found["ifname"]) for want, found in there if found and found["ifname"] != want.name
+        }
+        # By namespace and index: links that are removed to be made anew, and those that go with them.
+        self.doomed: set[tuple[t.Optional[str], int]] = set()
+
+    @functools.cached_property
+    def gaining(self) -> set[tuple[t.Optional[str], t.Optional[str]]]:
+        """The masters that get a port, by namespace and name. To be asked when `doomed` is complete."""
+        return {
+            (want.place, want.master)
+            for want, found in self._masters
+            if self.master_of(want.place, found) != want.master
+        }
+
+    def master_of(self, netns: str | None, found: Link | None) -> str:
+        """The master that a link has, unless it loses it because one of them is made anew."""
+        if not found or (netns, found["ifindex"]) in self.doomed or (netns, found.get("master")) in self.doomed:
+            return ""
+        return self.hosts[netns].name_of(found.get("master"))
+
+
+class LinkPlan:
+    """One link on its way: `fresh` when it is created, `reset` when it starts without addresses, master and up."""
+
+    def __init__(self, want: Wanted, found: Link | None, moved: bool, depth: int, task: Task) -> None:
+        kind_name, more = ALIASES.get(want.kind or "", (want.kind, {}))
+        present = kind_of(found) if found else None
+        self.kind = registry.get(kind_name or present or "")
+        self.want = kind_options.parented(want._replace(kind=kind_name, options={**more, **want.options}), self.kind)
+        if self.want.options and not self.kind.name:
+            raise WrongLink(want.at("options"), f"{want.name} is a physical link, which has none")
+        self.options, self.named = kind_options.split(self.kind, self.want.options, want.at("options"))
+        self.found = found
+        self.task = task
+        self.changes = Changes(self.want, depth)
+        self.home = want.place if moved or not want.move_to else want.netns
+        self.host: Host = task.hosts[self.home]
+        self.moving = found is not None and self.home != want.place
+        self.fresh = found is None
+        self.irreconcilable = fixed_differences(self) if found else []
+
+    @property
+    def reset(self) -> bool:
+        return self.fresh or self.moving
+
+    def data(self) -> t.Mapping[str, t.Any]:
+        return ((self.found or {}).get("linkinfo") or {}).get("info_data") or {}
+
+    def exists(self, name: str, netns: str | None) -> bool:
+        return (netns, name) in self.task.kinds or self.task.hosts[netns].find(name) is not None
+
+
+def fixed_differences(mine: LinkPlan) -> list[tuple[str, t.Any, t.Any]]:
+    """`(what, present, wanted)` of everything that only another link can have."""
+    want, found = mine.want, mine.found
+    present = kind_of(found)
+    if want.kind and want.kind != present:
+        return [("kind", present or "physical", want.kind)]
+    data = mine.data()
+    differing = kinds.differing(mine.kind, mine.options, data)
+    ports = [port["ifname"] for port in mine.host.ports_of(found["ifindex"])] if differing and mine.kind.needs else []
+    reasons = [
+        (name, data.get(name), value)
+        for name, value in differing.items()
+        if name in mine.kind.fixed or (ports and "without ports" in mine.kind.needs.get(name, ()))
+    ]
+    below = parent_name(mine)
+    if want.link and below is not None and below != want.link:
+        reasons.append(("link", below or "none", want.link))
+    return reasons
+
+
+def parent_name(mine: LinkPlan) -> str | None:
+    """The link that this one stands on, by name; None when that cannot be known (it lies in another namespace)."""
+    found = mine.found or {}
+    if mine.kind.parent_option:
+        return mine.host.name_of(mine.data().get(mine.kind.parent_option))
+    if found.get("link_netnsid") is not None or mine.moving:
+        return None
+    return mine.host.name_of(found.get("link"))
+
+
+def is_up(mine: LinkPlan) -> bool:
+    return bool(mine.found and mine.found["flags"] & IFF_UP) and not mine.reset
+
+
+def at_creation(kind: str, attribute: str) -> bool:
+    """A bridge's MTU follows its ports unless it is set after its creation; an alias is not taken at creation."""
+    return attribute != "ifalias" and not (kind == "bridge" and attribute == "mtu")
+
+
+def goes_up_at_creation(want: Wanted) -> bool:
+    """Ports of bonds have to be down to be taken in, and what stands on a link needs that up first."""
+    return want.state == "up" and not want.master and not want.link and not want.wireguard

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A link that cannot be changed into what is wanted is removed and made anew, where that is allowed."""
+
+from __future__ import annotations
+
+from ..rtnl import link
+from . import waves
+from .found import Link, kind_of, standing_on
+from .linkplan import LinkPlan
+from .restoring import way_back
+from .runner import Step, nothing
+from .wanted import WrongLink
+
+
+def refuse_or_doom(mine: LinkPlan) -> None:
+    """What exists and cannot be changed into what is wanted is removed first, if that is allowed."""
+    want = mine.want
+    if kind_of(mine.found) is None:
+        raise WrongLink(want.where, f"{want.name} is a physical link, not of kind {want.kind}: it cannot be replaced")
+    if not want.recreate:
+        raise WrongLink(
+            want.where,
+            f"{want.name} exists and cannot be changed in place ({_reasons(mine)});"
+            " recreate: true removes it and makes it anew",
+        )
+    _doom(mine, mine.found, mine.found["ifname"])
+
+
+def _doom(mine: LinkPlan, found: Link, below: str) -> None:
+    """Marks what a removal takes: the link itself and what stands on it, which the task then has to speak of."""
+    key = (mine.home, found["ifindex"])
+    if key in mine.task.doomed:
+        return
+    if (mine.home, found["ifname"]) not in mine.task.kinds and found is not mine.found:
+        raise WrongLink(
+            mine.want.where, f"making {below} anew would remove {found['ifname']} too: list that in this task as well"
+        )
+    mine.task.doomed.add(key)
+    for above in standing_on(mine.host, found):
+        _doom(mine, above, below)
+
+
+def _reasons(mine: LinkPlan) -> str:
+    return ", ".join(f"{what} is {present}, not {wanted}" for what, present, wanted in mine.irreconcilable)
+
+
+def plan_removal(mine: LinkPlan) -> None:
+    found, want = mine.found, mine.want
+    index, name = found["ifindex"], found["ifname"]
+    do = Step(mine.home, lambda place: [link.delete(index, name)])
+    undo = way_back(mine.host, mine.home, found)
+    words = f"remove to make it anew ({_reasons(mine)})"
+    mine.changes.add(waves.REMOVE_TO_RECREATE, words, do, undo, depth=-mine.changes.depth)
+    mine.fresh, mine.moving = True, False
+    for port in mine.host.ports_of(index):
+        if (want.place, port["ifname"]) not in mine.task.kinds and want.place == mine.home:
+            _take_back(mine, port["ifname"])
+
+
+def _take_back(mine: LinkPlan, port: str) -> None:
+    """A port that the task does not speak of comes back to its master."""
+    master = mine.want.name
+    step = Step(mine.home, lambda place: [link.change(place.index(port), port, master=place.index(master))])
+    mine.changes.add(waves.JOIN_MASTER, f"take back port {port}", step, nothing, depth=0)

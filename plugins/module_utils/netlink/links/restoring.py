@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back: making a removed link anew, and giving back what a link loses when it goes down or moves."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..kinds import registry
+from ..message import Request
+from ..rtnl import address, link
+from .found import Link, kind_of, lasting, peer_of
+from .host import Host
+from .runner import Place, Step
+
+RESTORED = ("mtu", "address", "txqlen", "group")
+
+
+def way_back(host: Host, netns: str | None, found: Link) -> t.Any:
+    """An action that makes the link anew as it was, with its addresses, routes and ports; None where there is none."""
+    kind = kind_of(found)
+    known = registry.find(kind or "")
+    twin = peer_of(host, found)
+    if known is None or (kind == "veth" and twin is None) or kind == "wireguard":
+        return None
+    ports = [(port["ifindex"], port["ifname"]) for port in host.ports_of(found["ifindex"])]
+    settings = Settings(host, found)
+    peer_settings = Settings(host, twin) if twin else None
+
+    def build(place: Place) -> list[Request]:
+        index = found["ifindex"]
+        if known.by_rtnetlink:
+            requests = [recreation(host, found, known)]
+        else:
+            requests, index = [], _recreate_tun(place, netns, found)
+        requests += settings.requests(index)
+        requests += peer_settings.requests(twin["ifindex"]) if peer_settings else []
+        return requests + [link.change(port, name, master=index) for port, name in ports]
+
+    return Step(netns, build)
+
+
+def _recreate_tun(place: Place, netns: str | None, found: Link) -> int:
+    from ..kinds import tuntap
+
+    data = found["linkinfo"]["info_data"]
+    writable = ("type", "user", "group", "multi_queue", "vnet_hdr", "pi")
+    tuntap.create(found["ifname"], **{key: data[key] for key in writable if key in data}, netns=netns)
+    return place.index(found["ifname"])
+
+
+def recreation(host: Host, found: Link, known: registry.Kind) -> Request:
+    """The request that creates a link as it was, under the same index."""
+    data = (found.get("linkinfo") or {}).get("info_data") or {}
+    unsent = known.read_only | known.write_only
+    options = {key: value for key, value in data.items() if key in known.table and key not in unsent}
+    twin = peer_of(host, found)
+    if twin:
+        options = {"peer": {"ifname": twin["ifname"], "address": twin.get("address"), "ifindex": twin["ifindex"]}}
+    values = {key: found.get(key) for key in RESTORED}
+    if known.parent != "no" and not known.parent_option:
+        values["link"] = found.get("link")
+    info = {"info_data": options} if options else {}
+    return link.new(found["ifname"], known.name, index=found["ifindex"], linkinfo=info, **values)
+
+
+class Settings:
+    """What a link loses when it goes, goes down or moves: kept, so that it can be given back."""
+
+    def __init__(self, host: Host, found: Link) -> None:
+        self.found = found
+        index = found["ifindex"]
+        self.addresses = [one for one in host.addresses_of(index) if lasting(one)]
+        self.routes = host.routes_of(index) if found["flags"] & link.IFF_UP else []
+
+    def requests(self, index: int) -> list[Request]:
+        """Alias, names, master, admin state, addresses and routes of a link that is there again."""
+        found, name = self.found, self.found["ifname"]
+        requests = []
+        if found.get("ifalias"):
+            requests.append(link.change(index, name, ifalias=found["ifalias"]))
+        if found.get("altnames"):
+            requests.append(link.add_altnames(index, found["altnames"], name))
+        if found.get("master"):
+            requests.append(link.change(index, name, master=found["master"]))
+        if found["flags"] & link.IFF_UP:
+            requests.append(link.change(index, name, up=True))
+        return requests + self.network(index)
+
+    def network(self, index: int) -> list[Request]:
+        """Addresses and routes alone; those that are still there are left as they are."""
+        from ..rtnl import route
+
+        return [address.new(index, one, replace=True) for one in self.addresses] + [
+            route.replace({**one, "oif": index} if "oif" in one else one) for one in self.routes
+        ]
