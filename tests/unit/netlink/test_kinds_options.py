@@ -23,6 +23,7 @@ ANY6 = [("any", "any"), ("::", "any"), ("fd00:0::1", "fd00::1")]
 KEY = [(5, "0.0.0.5"), ("0x102", "0.0.1.2"), ("1.2.3.4", "1.2.3.4")]
 MARK = [(5, "0x5"), ("0x10", "0x10"), (0, "0")]
 NO_ENCAP = {"sport": 0, "dport": 0, "csum": False, "csum6": False, "remcsum": False}
+GUE = {"type": "gue", "dport": 7}
 ENCAP = [
     ({"type": "fou", "dport": 5555, "sport": "auto"}, {**NO_ENCAP, "type": "fou", "dport": 5555}),
     ({"type": 2, "csum": "yes"}, {**NO_ENCAP, "type": "gue", "csum": True}),
@@ -35,6 +36,10 @@ COUNT = [(3, 3)]
 
 def booleans(names: str) -> dict:
     return dict.fromkeys(names.split(), BOOLEANS)
+
+
+def times(names: str) -> dict:
+    return dict.fromkeys(names.split(), TIME)
 
 
 def bits(names: str) -> dict:
@@ -119,11 +124,9 @@ SAMPLES = {
     },
     "bond port": {"queue_id": COUNT, "prio": [(-5, -5)], "actor_port_prio": COUNT},
     "bridge": {
-        **dict.fromkeys(
-            "forward_delay max_age ageing_time mcast_last_member_intvl mcast_membership_intvl"
-            " mcast_querier_intvl mcast_query_intvl mcast_query_response_intvl"
-            " mcast_startup_query_intvl".split(),
-            TIME,
+        **times(
+            "forward_delay max_age ageing_time mcast_last_member_intvl mcast_membership_intvl mcast_querier_intvl"
+            " mcast_query_intvl mcast_query_response_intvl mcast_startup_query_intvl"
         ),
         "hello_time": [(200, 200)],
         "stp_state": [("yes", 1), (2, 2), ("2", 2), (False, 0)],
@@ -311,11 +314,11 @@ NORMALISED = [
     ("vxlan", {"group": "ff05::1", "link": 3}, {"group6": "ff05::1", "link": 3}),
     ("vxlan", {"id": None, "port": 4789}, {"port": 4789}),
     ("geneve", {"remote": "fd00::1"}, {"remote6": "fd00::1"}),
-    ("gre", {"key": 5, "csum": True}, dict(ikey="0.0.0.5", okey="0.0.0.5", icsum=True, ocsum=True)),
+    ("gre", {"key": 5, "csum": True}, {"ikey": "0.0.0.5", "okey": "0.0.0.5", "icsum": True, "ocsum": True}),
     ("vti", {"key": "1.2.3.4"}, {"ikey": "1.2.3.4", "okey": "1.2.3.4"}),
     ("ip6tnl", {"encap_limit": "none"}, {"ip6_tnl_f_ign_encap_limit": True}),
     ("ip6tnl", {"encap_limit": 3}, {"encap_limit": 3, "ip6_tnl_f_ign_encap_limit": False}),
-    ("ip6gre", {"tclass": "inherit", "seq": 0}, dict(ip6_tnl_f_use_orig_tclass=True, iseq=False, oseq=False)),
+    ("ip6gre", {"tclass": "inherit", "seq": 0}, {"ip6_tnl_f_use_orig_tclass": True, "iseq": False, "oseq": False}),
     ("bond", {"mode": "802.3ad", "arp_interval": 0, "arp_validate": "none"}, {"mode": "802.3ad"}),
     ("bond", {"mode": "active-backup", "arp_interval": 0}, {"mode": "active-backup", "arp_interval": 0}),
 ]
@@ -335,7 +338,7 @@ TOGETHER = [
     ("macvlan", {"nopromisc": True, "nodst": True}, {"nopromisc": True, "nodst": True}),
     ("ipvlan", {"private": True}, {"private": True}),
     ("ipvlan", {"vepa": False}, {"bridge": True}),
-    ("sit", {"isatap": True, "encap": {"type": "gue", "dport": 7}}, {"isatap": True, "encap": {**NO_ENCAP, "type": "gue", "dport": 7}}),
+    ("sit", {"isatap": True, "encap": GUE}, {"isatap": True, "encap": {**NO_ENCAP, **GUE}}),
     ("vxlan", {"gbp": False, "ttl_inherit": True, "gpe": None}, {"ttl_inherit": True}),
 ]  # fmt: skip
 

@@ -32,7 +32,9 @@ MULTI = struct.Struct("=II")  # struct br_boolopt_multi: values, mask
 
 def _id(data: bytes, start: int, end: int) -> str:
     """struct ifla_bridge_id as `ip` shows it: the address's bytes without leading zeros."""
-    return data[start : start + 2].hex() + "." + ":".join(f"{byte:x}" for byte in data[start + 2 : end])
+    if end - start != 8:
+        raise NetlinkDecodeError(f"a bridge id of {end - start} bytes")
+    return "{:02x}{:02x}.{:x}:{:x}:{:x}:{:x}:{:x}:{:x}".format(*data[start:end])
 
 
 def _seconds(data: bytes, start: int, end: int) -> float:

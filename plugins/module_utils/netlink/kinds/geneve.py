@@ -42,7 +42,9 @@ def _check(options: Options) -> None:
         raise NetlinkEncodeError(given[0], "contradicts external, where each packet's route says it")
 
 
-FIXED = frozenset("id port external udp_csum udp_zero_csum6_tx udp_zero_csum6_rx inner_proto_inherit".split())
+FIXED = frozenset(
+    ("id", "port", "external", "udp_csum", "udp_zero_csum6_tx", "udp_zero_csum6_rx", "inner_proto_inherit")
+)
 KINDS = {
     "geneve": Kind(
         "geneve",

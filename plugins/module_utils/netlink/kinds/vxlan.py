@@ -109,8 +109,27 @@ def _check(options: Options) -> None:
 
 
 FIXED = frozenset(
-    "id limit port port_range proxy rsc l2miss l3miss udp_csum udp_zero_csum6_tx udp_zero_csum6_rx"
-    " remcsum_tx remcsum_rx remcsum_nopartial gbp gpe external ttl_inherit vnifilter".split()
+    (
+        "id",
+        "limit",
+        "port",
+        "port_range",
+        "proxy",
+        "rsc",
+        "l2miss",
+        "l3miss",
+        "udp_csum",
+        "udp_zero_csum6_tx",
+        "udp_zero_csum6_rx",
+        "remcsum_tx",
+        "remcsum_rx",
+        "remcsum_nopartial",
+        "gbp",
+        "gpe",
+        "external",
+        "ttl_inherit",
+        "vnifilter",
+    )
 )
 KINDS = {
     "vxlan": Kind(
