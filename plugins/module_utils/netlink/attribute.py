@@ -20,13 +20,19 @@ import struct
 import typing as t
 
 from .errors import NetlinkDecodeError, NetlinkEncodeError
+from .layout import Field, Layout
 
 HEADER = struct.Struct("=HH")
 NLA_F_NESTED = 0x8000
 NLA_TYPE_MASK = 0x3FFF
 
+LAYOUTS = 256  # a table remembers so many
+
 Decode = t.Callable[[bytes, int, int], t.Any]
 Encode = t.Callable[[t.Any], bytes]
+
+# Decoders that only unpack a number in the host's byte order, with its letter in the struct module.
+SHAPES: dict[Decode, str] = {}
 
 
 class Codec(t.NamedTuple):
@@ -46,33 +52,50 @@ class Row(t.NamedTuple):
 class Table:
     """The attributes of one family, by number (to decode) and by name (to encode)."""
 
-    __slots__ = ("_decoders", "rows")
+    __slots__ = ("_known", "_layouts", "rows")
 
     def __init__(self, *rows: tuple[int, str, Codec]) -> None:
         self.rows = {name: Row(number, name, codec) for number, name, codec in rows}
-        self._decoders = {number: (name, codec.decode) for number, name, codec in rows}
+        self._known = {number: (name, codec.decode, SHAPES.get(codec.decode, "")) for number, name, codec in rows}
+        self._layouts: dict[tuple[int, bytes], Layout] = {}  # by a block's size and its first header
 
     def __contains__(self, name: object) -> bool:
         return name in self.rows
 
     def name_of(self, number: int) -> str:
-        row = self._decoders.get(number & NLA_TYPE_MASK)
+        row = self._known.get(number & NLA_TYPE_MASK)
         return row[0] if row else f"#{number & NLA_TYPE_MASK}"
 
     def decode(self, data: bytes, start: int, end: int) -> dict[str, t.Any]:
         """Values by name, of the attributes in `data[start:end]` that this table knows."""
+        layout = self._layouts.get((end - start, data[start : start + 4]))
+        if layout:
+            found = layout.decode(data, start, end)
+            if found is not None:
+                return found
+        return self._walk(data, start, end)
+
+    def _walk(self, data: bytes, start: int, end: int) -> dict[str, t.Any]:
+        """Decodes from attribute to attribute, and remembers how such a block is laid out."""
         out: dict[str, t.Any] = {}
-        known = self._decoders.get
-        unpack = HEADER.unpack_from
-        while end - start >= 4:
-            length, number = unpack(data, start)
-            stop = start + length
+        starts: list[int] = []
+        fields: list[Field] = []
+        at = start
+        while end - at >= 4:
+            length, number = HEADER.unpack_from(data, at)
+            stop = at + length
             if length < 4 or stop > end:
-                raise NetlinkDecodeError(f"attribute {number} of {length} bytes at offset {start}, {end - start} left")
-            row = known(number & NLA_TYPE_MASK)
+                raise NetlinkDecodeError(f"attribute {number} of {length} bytes at offset {at}, {end - at} left")
+            starts.append(at - start)
+            row = self._known.get(number & NLA_TYPE_MASK)
             if row:
-                out[row[0]] = row[1](data, start + 4, stop)
-            start = (stop + 3) & ~3
+                name, decode, shape = row
+                out[name] = decode(data, at + 4, stop)
+                fields.append(Field(name, decode, shape, at + 4 - start, stop - start))
+            at = (stop + 3) & ~3
+        alike = (end - start, data[start : start + 4])
+        if alike not in self._layouts and len(self._layouts) < LAYOUTS:
+            self._layouts[alike] = Layout(data[start:end], starts, fields)
         return out
 
     def encode(self, values: t.Mapping[str, t.Any]) -> bytes:
@@ -144,6 +167,8 @@ def scalar(shape: str, low: int | None = None, high: int | None = None) -> Codec
             raise ValueError(f"takes {floor} to {roof}")
         return packer.pack(number)
 
+    if shape[0] == "=":
+        SHAPES[decode] = shape[1:]
     return Codec(decode, encode)
 
 
@@ -217,8 +242,14 @@ def truth(value: t.Any) -> bool:
 
 def boolean(number: Codec = U8) -> Codec:
     """True or false, carried as a number."""
-    decode = number.decode
-    return Codec(lambda data, start, end: decode(data, start, end) != 0, lambda value: number.encode(int(truth(value))))
+    decode_number = number.decode
+
+    def decode(data: bytes, start: int, end: int) -> bool:
+        return bool(decode_number(data, start, end))
+
+    if SHAPES.get(decode_number) == "B":
+        SHAPES[decode] = "?"
+    return Codec(decode, lambda value: number.encode(int(truth(value))))
 
 
 BOOL = boolean()

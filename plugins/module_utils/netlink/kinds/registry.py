@@ -9,6 +9,7 @@ kinds.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..attribute import U32, Table
@@ -190,18 +191,12 @@ LOADERS: dict[str, t.Callable[[], Kinds]] = {
 # By the kind of the master; the loaded mapping holds the port's kind as "<master's kind> port".
 PORT_LOADERS: dict[str, t.Callable[[], Kinds]] = {"bond": _bond, "bridge": _bridge_port, "vrf": _vrf}
 
-_found: dict[str, Kind | None] = {}
 
-
-def _load(name: str, loader: t.Callable[[], Kinds] | None) -> Kind | None:
-    if name not in _found:
-        _found[name] = loader()[name] if loader else None
-    return _found[name]
-
-
+@functools.lru_cache(maxsize=None)
 def find(name: str) -> Kind | None:
     """What is known of a kind; None for one that is not known here."""
-    return _load(name, LOADERS.get(name))
+    loader = LOADERS.get(name)
+    return loader()[name] if loader else None
 
 
 def get(name: str) -> Kind:
@@ -211,9 +206,11 @@ def get(name: str) -> Kind:
     return find(name) or Kind(name)
 
 
+@functools.lru_cache(maxsize=None)
 def port(master: str) -> Kind | None:
     """What is known of ports of a master of that kind; None where they have no options."""
-    return _load(f"{master} port", PORT_LOADERS.get(master))
+    loader = PORT_LOADERS.get(master)
+    return loader()[f"{master} port"] if loader else None
 
 
 def port_table(master: str) -> Table | None:

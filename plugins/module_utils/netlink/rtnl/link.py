@@ -14,15 +14,13 @@ import struct
 import typing as t
 
 from ..attribute import (
+    BOOL,
     BYTES,
-    IP,
     MAC,
-    STRING,
     S32,
+    STRING,
     U8,
     U32,
-    U64,
-    BOOL,
     Codec,
     Table,
     enum,
@@ -34,7 +32,16 @@ from ..attribute import (
 from ..errors import NetlinkDecodeError
 from ..kinds import registry
 from ..message import NLM_F_CREATE, NLM_F_EXCL, Request
-from .numbers import AF_UNSPEC, RTM_DELLINK, RTM_DELLINKPROP, RTM_GETLINK, RTM_NEWLINK, RTM_NEWLINKPROP, RTM_SETLINK
+from .numbers import (
+    AF_INET6,
+    AF_UNSPEC,
+    RTM_DELLINK,
+    RTM_DELLINKPROP,
+    RTM_GETLINK,
+    RTM_NEWLINK,
+    RTM_NEWLINKPROP,
+    RTM_SETLINK,
+)  # fmt: skip
 from .vf import VF_INFO
 
 IFINFO = struct.Struct("=BxHiII")  # family, ARPHRD_*, index, flags, change
@@ -57,8 +64,19 @@ ALTNAME = string(127)
 
 EXT_MASK_VF, EXT_MASK_SKIP_STATS = 1, 8  # RTEXT_FILTER_*
 
-AF_INET6_SPEC = Table((8, "addr_gen_mode", enum(U8, ADDR_GEN_MODES)))
+ADDR_GEN_MODE = enum(U8, ADDR_GEN_MODES)
+AF_INET6_SPEC = Table((8, "addr_gen_mode", ADDR_GEN_MODE))
 AF_SPEC = Table((10, "inet6", nested(AF_INET6_SPEC)))
+
+
+def _decode_af_spec(data: bytes, start: int, end: int) -> dict[str, t.Any]:
+    """As AF_SPEC does it, in a hurry: every link brings all of /proc/sys/net/ipv6/conf/ along."""
+    for family, at, stop in walk(data, start, end):
+        if family == AF_INET6:
+            for number, inner, last in walk(data, at, stop):
+                if number == 8:
+                    return {"inet6": {"addr_gen_mode": ADDR_GEN_MODE.decode(data, inner, last)}}
+    return {}
 
 
 def _decode_linkinfo(data: bytes, start: int, end: int) -> dict[str, t.Any]:
@@ -108,7 +126,7 @@ ROWS = (
     (20, "ifalias", string(255)),
     (21, "num_vf", U32),
     (22, "vfinfo_list", listed(1, VF_INFO)),
-    (26, "af_spec", nested(AF_SPEC)),
+    (26, "af_spec", Codec(_decode_af_spec, AF_SPEC.encode, AF_SPEC)),
     (27, "group", U32),
     (28, "net_ns_fd", U32),
     (29, "ext_mask", U32),
