@@ -317,19 +317,24 @@ def ip_bytes(value: t.Any) -> bytes:
     raise ValueError("takes an IP address")
 
 
-def _ip_of(size: int, words: str) -> Encode:
+def _ip_of(size: int, words: str) -> Codec:
+    def decode(data: bytes, start: int, end: int) -> str:
+        if end - start != size:
+            raise NetlinkDecodeError(f"an {words} address of {end - start} bytes at offset {start}")
+        return _decode_ip(data, start, end)
+
     def encode(value: t.Any) -> bytes:
         raw = ip_bytes(value)
         if len(raw) != size:
             raise ValueError(f"takes an {words} address")
         return raw
 
-    return encode
+    return Codec(decode, encode)
 
 
 IP = Codec(_decode_ip, ip_bytes)
-IPV4 = Codec(_decode_ip, _ip_of(4, "IPv4"))
-IPV6 = Codec(_decode_ip, _ip_of(16, "IPv6"))
+IPV4 = _ip_of(4, "IPv4")
+IPV6 = _ip_of(16, "IPv6")
 
 
 # Attributes in attributes
