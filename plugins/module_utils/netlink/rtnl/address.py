@@ -29,9 +29,7 @@ from .numbers import (
 from .prefix import Prefix, parse
 
 IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags (low 8 bits), scope, index
-LIFETIMES = struct.Struct(
-    "=II"
-)  # struct ifa_cacheinfo: preferred, valid (s); two timestamps follow
+LIFETIMES = struct.Struct("=II")  # struct ifa_cacheinfo: preferred, valid (s); two timestamps follow
 
 FOREVER = 0xFFFFFFFF  # seconds, as a lifetime
 
@@ -117,9 +115,7 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
 
 def dump(index: int = 0, family: int = AF_UNSPEC) -> Request:
     """Asks for all addresses, those of one link, of one family (AF_INET, AF_INET6), or both: the kernel's filter."""
-    return Request(
-        "RTM_GETADDR", RTM_GETADDR, 0, IFADDR.pack(family, 0, 0, 0, index), TABLE, IFADDR.size
-    )
+    return Request("RTM_GETADDR", RTM_GETADDR, 0, IFADDR.pack(family, 0, 0, 0, index), TABLE, IFADDR.size)
 
 
 def prefix_of(address: str | t.Mapping[str, t.Any]) -> Prefix:
@@ -188,9 +184,7 @@ def new(index: int, address: str | t.Mapping[str, t.Any], replace: bool = False)
     }
     flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
     body = _body(index, prefix, _scope(prefix, values), attributes)
-    return Request(
-        f"RTM_NEWADDR {prefix} on link {index}", RTM_NEWADDR, flags, body, TABLE, IFADDR.size
-    )
+    return Request(f"RTM_NEWADDR {prefix} on link {index}", RTM_NEWADDR, flags, body, TABLE, IFADDR.size)
 
 
 def delete(index: int, address: str | t.Mapping[str, t.Any]) -> Request:
@@ -198,6 +192,4 @@ def delete(index: int, address: str | t.Mapping[str, t.Any]) -> Request:
     prefix = prefix_of(address)
     peer = None if isinstance(address, str) else address.get("address")
     body = _body(index, prefix, 0, {"local": prefix.address, "address": peer or prefix.address})
-    return Request(
-        f"RTM_DELADDR {prefix} on link {index}", RTM_DELADDR, 0, body, TABLE, IFADDR.size
-    )
+    return Request(f"RTM_DELADDR {prefix} on link {index}", RTM_DELADDR, 0, body, TABLE, IFADDR.size)

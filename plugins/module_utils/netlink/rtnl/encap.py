@@ -94,6 +94,4 @@ def encode(encap: t.Mapping[str, t.Any]) -> tuple[int, bytes]:
     except NetlinkEncodeError as error:
         raise error.inside("encap") from None
     except (KeyError, TypeError, ValueError):
-        raise NetlinkEncodeError(
-            "encap", f"type {name} takes its bytes in hexadecimal, as `raw`"
-        ) from None
+        raise NetlinkEncodeError("encap", f"type {name} takes its bytes in hexadecimal, as `raw`") from None

@@ -107,15 +107,11 @@ def _state(state: str | t.Sequence[str] | None, marks: int) -> int:
     names = [state] if isinstance(state, str) else state
     unknown = [name for name in names if str(name).upper() not in STATE_NUMBERS]
     if unknown:
-        raise NetlinkEncodeError(
-            "state", f"takes one of {', '.join(STATE_NUMBERS)}, not {unknown[0]!r}"
-        )
+        raise NetlinkEncodeError("state", f"takes one of {', '.join(STATE_NUMBERS)}, not {unknown[0]!r}")
     return sum({STATE_NUMBERS[name.upper()] for name in names})
 
 
-def _request(
-    word: str, number: int, flags: int, index: int, entry: t.Mapping[str, t.Any]
-) -> Request:
+def _request(word: str, number: int, flags: int, index: int, entry: t.Mapping[str, t.Any]) -> Request:
     if not entry.get("dst"):
         raise NetlinkEncodeError("dst", "a neighbour needs one")
     prefix = parse(entry["dst"])

@@ -128,11 +128,7 @@ def _family(nexthop: t.Mapping[str, t.Any]) -> int:
 
 
 def _create(nexthop: t.Mapping[str, t.Any], flags: int) -> Request:
-    values = {
-        name: value
-        for name, value in nexthop.items()
-        if name not in READ_ONLY and value is not False
-    }
+    values = {name: value for name, value in nexthop.items() if name not in READ_ONLY and value is not False}
     spell_encap(values)
     if values.get("resilient_args"):
         values["resilient_args"] = {**values["resilient_args"], "unbalanced_time": None}

@@ -92,9 +92,7 @@ METRIC_CODECS = {
     "ecn": Codec(lambda *where: U32.decode(*where) & 1 == 1, lambda on: U32.encode(1 if on else 0)),
     "congestion": STRING,
 }
-METRICS_TABLE = Table(
-    *((number, name, METRIC_CODECS.get(name, U32)) for number, name in enumerate(METRICS, 1))
-)
+METRICS_TABLE = Table(*((number, name, METRIC_CODECS.get(name, U32)) for number, name in enumerate(METRICS, 1)))
 
 
 def _decode_via(data: bytes, start: int, end: int) -> dict[str, t.Any]:
@@ -230,9 +228,7 @@ def _prefix(address: str | None, family: int, length: int) -> str:
 
 
 def _decode_whole(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
-    family, bits, from_bits, tos, table, protocol, scope, kind, flags = RTMSG.unpack_from(
-        data, start
-    )
+    family, bits, from_bits, tos, table, protocol, scope, kind, flags = RTMSG.unpack_from(data, start)
     if family not in BITS:
         return None
     found = TABLE.decode(data, start + RTMSG.size, end)
@@ -268,11 +264,7 @@ def _decode_rest(before: bytes, after: bytes) -> tuple[dict[str, t.Any], list[st
     if route is None:
         return None
     flags = route["flags"]
-    return (
-        (route, flags)
-        if all(isinstance(value, SHARED) for value in route.values() if value is not flags)
-        else None
-    )
+    return (route, flags) if all(isinstance(value, SHARED) for value in route.values() if value is not flags) else None
 
 
 # Where the kernel puts RTA_DST: after RTA_TABLE (IPv4), or first (IPv6)
@@ -286,11 +278,7 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
     size = end - start
     if size < RTMSG.size:
         raise NetlinkDecodeError(f"a route message of {size} bytes")
-    if (
-        size >= 28
-        and data[start + 12 : start + 16] == TABLE_HEADER
-        and data[start + 20 : start + 24] == DST4_HEADER
-    ):
+    if size >= 28 and data[start + 12 : start + 16] == TABLE_HEADER and data[start + 20 : start + 24] == DST4_HEADER:
         family, at, stop = AF_INET, start + 24, start + 28
     elif size >= 32 and data[start + 12 : start + 16] == DST6_HEADER:
         family, at, stop = AF_INET6, start + 16, start + 32
@@ -318,9 +306,7 @@ def dump(
 
     For one family, a table that does not exist is an error (ENOENT); for both it is empty.
     """
-    header = RTMSG.pack(
-        family, 0, 0, 0, 0, number("protocol", protocol), 0, number("type", type), 0
-    )
+    header = RTMSG.pack(family, 0, 0, 0, 0, number("protocol", protocol), 0, number("type", type), 0)
     body = header + TABLE.encode({"table": table, "oif": oif or None})
     return Request("RTM_GETROUTE", RTM_GETROUTE, 0, body, TABLE, RTMSG.size)
 
@@ -395,11 +381,7 @@ def _foreign_gateway(values: dict[str, t.Any], family: int) -> dict[str, t.Any]:
 
 
 def _attributes(route: t.Mapping[str, t.Any], family: int) -> bytes:
-    values = {
-        name: value
-        for name, value in route.items()
-        if name not in FIELDS and name not in ("family", "flags")
-    }
+    values = {name: value for name, value in route.items() if name not in FIELDS and name not in ("family", "flags")}
     if values.get("nhid"):
         values = {name: value for name, value in values.items() if name not in OF_NEXTHOP}
     values = _foreign_gateway(values, family)
@@ -414,9 +396,7 @@ def _attributes(route: t.Mapping[str, t.Any], family: int) -> bytes:
 
 
 @functools.lru_cache(maxsize=4096)
-def _encode_rest(
-    family: int, bits: int, deleting: bool, items: tuple[tuple[str, t.Any], ...]
-) -> tuple[bytes, bytes]:
+def _encode_rest(family: int, bits: int, deleting: bool, items: tuple[tuple[str, t.Any], ...]) -> tuple[bytes, bytes]:
     """What stands before and behind the destination's bytes; `family` is 0 for a default route."""
     route = dict(items)
     family = family or _family(route)
@@ -505,7 +485,5 @@ def lookup(
         values["from"], from_bits = source, BITS[to.family]
     # IPv6 tells the table unasked, and refuses to be asked.
     flags = (RTM_F_LOOKUP_TABLE if to.family == AF_INET else 0) | (RTM_F_FIB_MATCH if match else 0)
-    body = RTMSG.pack(to.family, BITS[to.family], from_bits, 0, 0, 0, 0, 0, flags) + TABLE.encode(
-        values
-    )
+    body = RTMSG.pack(to.family, BITS[to.family], from_bits, 0, 0, 0, 0, 0, flags) + TABLE.encode(values)
     return Request(f"RTM_GETROUTE {dst}", RTM_GETROUTE, 0, body, TABLE, RTMSG.size)
