@@ -73,8 +73,8 @@ options:
         and V(miimon) of a bond, V(id) and V(protocol) of a VLAN, V(id), V(local), V(remote) and V(port) of a VXLAN.
       - They are checked before anything is changed. All options of all kinds, with their ranges and with what can be
         changed in place, are in the collection's C(docs/link_kinds.md).
-      - V(peer) of a V(veth) is a dictionary with C(ifname), and where wanted C(address), C(mtu), C(up) and C(netns), the
-        name of the namespace for the other end. It only counts at creation.
+      - V(peer) of a V(veth) is a dictionary with C(ifname), and where wanted C(address), C(mtu) and C(netns), the name of
+        the namespace for the other end. It only counts at creation; the other end starts down.
     type: dict
   link: &link
     description:

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The canonical line of a route: what --diff shows.
+
+192.0.2.0/24  via 10.0.0.254  dev br0  metric 100
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+Route = t.Mapping[str, t.Any]
+
+FIELDS = (  # name, its word, and the value that is not worth a word
+    ("table", "table", "main"),
+    ("protocol", "proto", "static"),
+    ("prefsrc", "src", None),
+    ("metric", "metric", None),
+    ("nhid", "nhid", None),
+)
+
+
+def line(route: Route, netns: str | None) -> str:
+    """`route` with names of links under `dev`."""
+    parts = [route["dst"], *((f"netns {netns}",) if netns else ())]
+    if route["dst"] == "default" and route["family"] == "inet6":
+        parts.append("inet6")
+    if route.get("type", "unicast") != "unicast":
+        parts.append(route["type"])
+    parts += _way(route)
+    for field, word, usual in FIELDS:
+        if route.get(field, usual) != usual:
+            parts.append(f"{word} {route[field]}")
+    parts += [f"{name} {value}" for name, value in (route.get("metrics") or {}).items()]
+    parts += [f"nexthop {' '.join(_way(hop))} weight {hop.get('weight', 1)}" for hop in route.get("nexthops") or ()]
+    return "  ".join(parts)
+
+
+def _way(hop: Route) -> list[str]:
+    via = hop.get("gateway") or (hop.get("via") or {}).get("host")
+    return [
+        *([f"via {via}"] if via else []),
+        *([f"dev {hop['dev']}"] if hop.get("dev") else []),
+        *(["onlink"] if "onlink" in (hop.get("flags") or ()) else []),
+    ]
