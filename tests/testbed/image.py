@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import shlex
 import shutil
@@ -21,6 +20,7 @@ import time
 from pathlib import Path
 
 from errors import TestbedError
+from guest import load
 from places import IMAGES, SESSIONS
 from recipes import RECIPES, Recipe
 
@@ -66,7 +66,7 @@ def _build(name: str, folder: Path) -> None:
 
 def _forget_others(name: str, current: Path) -> None:
     """Remove this guest's older images, but for those that a session still names."""
-    used = {json.loads(path.read_text())["image"] for path in SESSIONS.glob("*/*/guest.json")}
+    used = {known.image for path in SESSIONS.glob("*/*") if (known := load(path))}
     for old in IMAGES.glob(f"{name}-*"):
         if old != current and str(old) not in used:
             shutil.rmtree(old)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from errors import TestbedError
@@ -55,15 +54,26 @@ def launch(recipe: Recipe, name: str, image: Path, folder: Path) -> tuple[subpro
         with disk.open("wb") as empty:
             empty.truncate(size << 20)
     log = folder / "qemu.log"
-    for _try in range(TRIES):
+    for _attempt in range(TRIES):
         port = _free_port()
         process = _spawn(argv(recipe, name, image, folder, port), folder, log)
-        time.sleep(SETTLED)
-        if process.poll() is None:
+        if _settled(process):
             return process, port
         if "host forwarding" not in log.read_text():
             break
     raise TestbedError(f"{name}: QEMU ended at once: {log.read_text().strip()}")
+
+
+def _settled(process: subprocess.Popen) -> bool:
+    try:
+        process.wait(SETTLED)
+        return False
+    except subprocess.TimeoutExpired:
+        return True
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
 
 
 def _spawn(words: list[str], folder: Path, log: Path) -> subprocess.Popen:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import IO, Iterator
 
 import guest as guests
 import inventory
@@ -33,11 +34,28 @@ from recipes import RECIPES
 
 @contextmanager
 def locked(session: Path) -> Iterator[None]:
-    """One start or stop at a time in a session."""
+    """One start or stop at a time in a session; an empty session leaves nothing behind."""
     SESSIONS.mkdir(parents=True, exist_ok=True)
-    with Path(f"{session}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    path = Path(f"{session}.lock")
+    lock = _lock(path)
+    try:
         yield
+    finally:
+        if session.is_dir() and not any(session.iterdir()):
+            session.rmdir()
+        if not session.is_dir():
+            path.unlink()
+        lock.close()
+
+
+def _lock(path: Path) -> IO[str]:
+    """The locked file of that path, not one that its last holder has removed meanwhile."""
+    while True:
+        lock = path.open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists() and path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+            return lock
+        lock.close()
 
 
 def build(session: Path, options: argparse.Namespace) -> None:
@@ -62,10 +80,14 @@ def _start(session: Path, name: str, follow: int | None) -> None:
     image, began = image_of(name), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{name}: booting ...", flush=True)
-    process, port = machine.launch(RECIPES[name], name, image, folder)
+    try:
+        process, port = machine.launch(RECIPES[name], name, image, folder)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
     runtime = tempfile.mkdtemp(prefix="testbed-")
-    tick = processes.ticks(process.pid)
-    started = Guest(name, process.pid, tick or 0, port, str(image), str(folder), runtime)
+    tick = processes.ticks(process.pid) or 0
+    started = Guest(name, process.pid, tick, port, str(image), str(folder), runtime)
     try:
         guests.save(started)
         if follow is not None:
@@ -93,7 +115,7 @@ def guard(session: Path, options: argparse.Namespace) -> None:
         followed = None
     if followed is not None:
         processes.any_ended([followed, machine_itself])
-    if known.alive:
+    with locked(session):
         guests.stop(known)
 
 
@@ -103,8 +125,6 @@ def stop(session: Path, options: argparse.Namespace) -> None:
             if known.name in (options.guests or RECIPES):
                 guests.stop(known)
                 print(f"{known.name}: stopped")
-    if session.is_dir() and not any(session.iterdir()):
-        session.rmdir()
 
 
 def list_(session: Path, options: argparse.Namespace) -> None:
