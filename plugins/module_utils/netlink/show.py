@@ -164,6 +164,4 @@ def addresses(found: t.Iterable[Object], names: Names) -> list[Object]:
     by_link: dict[int, list[Object]] = {}
     for one in found:
         by_link.setdefault(one.pop("index"), []).append(one)
-    return [
-        {"ifindex": index, "ifname": names.name(index), "addr_info": some} for index, some in by_link.items()
-    ]
+    return [{"ifindex": index, "ifname": names.name(index), "addr_info": some} for index, some in by_link.items()]

@@ -105,7 +105,6 @@ class Reader:
         found = self.sock.dump(address.dump(self.filters.link or 0, FAMILIES[self.filters.family]), address.decode)
         return show.addresses(found, self.names({one["index"] for one in found}))
 
-
     def routes(self) -> list[show.Object]:
         """Routes as `ip -j -d route` shows them."""
         from . import show_route
