@@ -161,19 +161,18 @@ tasks:
         exe_device: 65024
         exe_inode: 26723
     cpu: &cpu
-      description: Time on CPUs and how often it left them. Of a process, the sums over its threads.
+      description: Time on CPUs and how often it left them. Of a process, the sums over its threads, with those that ended.
       type: dict
       returned: when O(gather) has V(cpu)
       contains:
         user_us:
-          description: Microseconds in user mode; of a process, of its running threads.
+          description: Microseconds in user mode.
           type: int
         system_us:
-          description: Microseconds in kernel mode; of a process, of its running threads. What a
-            virtual CPU runs counts as one of the two.
+          description: Microseconds in kernel mode.
           type: int
         run_ns:
-          description: Nanoseconds on a CPU; of a process, with its ended threads.
+          description: Nanoseconds on a CPU, exact where the two above are sampled on many kernels.
           type: int
         voluntary_switches:
           description: How often it gave up the CPU, waiting for something.

@@ -167,7 +167,8 @@ def test_a_group_is_the_sum_with_ended_threads(client, busy):
     alive = list(client.get_pid_stats(threads).values())
     run = sum(stats["cpu_run_virtual_total"] for stats in alive)
     assert group["cpu_run_virtual_total"] - run == pytest.approx(200_000_000, rel=0.3)
-    assert group["nvcsw"] == sum(stats["nvcsw"] for stats in alive)
+    for name in ("nvcsw", "nivcsw", "ac_utime", "ac_stime"):
+        assert group[name] >= sum(stats[name] for stats in alive), name
     assert not group.keys() & {"ac_comm", "hiwater_rss", "write_bytes"}
 
 
@@ -175,7 +176,8 @@ def test_a_report_of_a_process(client, busy):
     (found,), missing = report.processes(client, [busy], report.GROUPS, False, threads=True)
     assert missing == []
     assert found["identity"]["nice"] == 7
-    assert found["cpu"]["run_ns"] > 500_000_000 > found["threads"][0]["cpu"]["run_ns"]
+    run = [thread["cpu"]["run_ns"] for thread in found["threads"]]
+    assert found["cpu"]["run_ns"] - sum(run) > 150_000_000  # the ended thread
     assert found["io"]["write_bytes"] >= 3 << 20
     assert found["memory"]["hiwater_rss_kib"] > 48 << 10
     assert [thread["pid"] for thread in found["threads"]] == procfs.threads(busy)

@@ -86,7 +86,7 @@ class TaskStats:
         return _or_raise(self.get_pid_stats([pid])[pid])
 
     def get_tgid_stat(self, tgid: int) -> Stats:
-        """The sums over a thread group, `layout.GROUP_FIELDS` alone; delays with ended threads."""
+        """The sums over a thread group and its ended threads: `layout.GROUP_FIELDS` alone."""
         return _or_raise(self.get_tgid_stats([tgid])[tgid])
 
     def get_pid_stats(self, pids: t.Iterable[int]) -> dict[int, Stats | NetlinkError]:
