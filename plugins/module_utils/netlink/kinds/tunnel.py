@@ -152,7 +152,6 @@ _IPTUN = (
     (5, "tos", TOS),
     (10, "pmtudisc", BOOL),
     *_ENCAP_OPTION,
-    (19, "external", PRESENCE),
     (20, "fwmark", FWMARK),
 )
 
@@ -162,7 +161,12 @@ def _proto(**names: int) -> Codec:
     return enum(U8, {number: name for name, number in names.items()})
 
 
-IPIP = Shaped((*_IPTUN, (9, "proto", _proto(any=0, ipip=4, mplsip=137))), _ENCAP_WIRE, show_encap, spread_encap)
+IPIP = Shaped(
+    (*_IPTUN, (19, "external", PRESENCE), (9, "proto", _proto(any=0, ipip=4, mplsip=137))),
+    _ENCAP_WIRE,
+    show_encap,
+    spread_encap,
+)
 
 
 def _show_sit(found: Dict) -> Dict:

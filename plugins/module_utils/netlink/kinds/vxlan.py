@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from ..attribute import BE16, BOOL, IPV4, IPV6, U8, U32, Codec, enum, integer, scalar
+from ..attribute import BE16, BOOL, IPV4, IPV6, U8, U32, Codec, enum, integer, scalar, truth
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
 from .registry import LINK, Kind, Options
 from .values import PRESENCE, Dict, Shaped, by_family, hexadecimal, is_multicast, specified, worded
@@ -87,6 +87,12 @@ TABLE = Shaped(
 )
 
 
+def _normal(options: Options) -> Options:
+    """With gpe the kernel takes no learning, which it would otherwise switch on unasked."""
+    more = {"learning": False} if truth(options.get("gpe", False)) else {}
+    return by_family({**more, **options}, ("remote", "group", "local"))
+
+
 def _check(options: Options) -> None:
     ends = [name for name in ("remote", "remote6", "group", "group6") if name in options]
     if len(ends) > 1:
@@ -102,8 +108,9 @@ def _check(options: Options) -> None:
             raise NetlinkEncodeError(other, f"is of another IP version than {name}")
     if options.get("gbp") and options.get("gpe"):
         raise NetlinkEncodeError("gpe", "contradicts gbp")
-    if options.get("vnifilter") and not options.get("external", True):
-        raise NetlinkEncodeError("vnifilter", "needs external")
+    for name in ("gpe", "vnifilter"):
+        if options.get(name) and (options.get("id") or not options.get("external", True)):
+            raise NetlinkEncodeError(name, "needs external")
     if options.get("external") and options.get("id"):
         raise NetlinkEncodeError("id", "contradicts external, where each packet's route says it")
 
@@ -141,7 +148,7 @@ KINDS = {
         required=("id",),
         fixed=FIXED,
         absent={"localbypass": True},
-        normal=lambda options: by_family(options, ("remote", "group", "local")),
+        normal=_normal,
         check=_check,
     )
 }

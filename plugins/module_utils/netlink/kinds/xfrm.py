@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ..attribute import scalar
-from .registry import LINK, Kind
+from ..errors import NetlinkEncodeError
+from .registry import LINK, Kind, Options
 from .values import PRESENCE, Dict, Shaped, hexadecimal, whole
 
 
@@ -16,6 +17,14 @@ def _show(found: Dict) -> Dict:
 
 
 TABLE = Shaped(((1, "link", LINK), (2, "if_id", hexadecimal(scalar("=I", 1))), (3, "external", PRESENCE)), show=_show)
+
+
+def _check(options: Options) -> None:
+    for name in ("if_id", "link"):
+        if options.get("external") and options.get(name):
+            raise NetlinkEncodeError(name, "contradicts external, where each packet's policy says it")
+
+
 KINDS = {
     "xfrm": Kind(
         "xfrm",
@@ -25,6 +34,7 @@ KINDS = {
         parent_option="link",
         required=("if_id",),
         fixed=frozenset(("link", "external")),
+        check=_check,
         change=whole,
     )
 }
