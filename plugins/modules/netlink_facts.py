@@ -68,13 +68,132 @@ EXAMPLES = r"""
 - name: Show how the host reaches the outside
   ansible.builtin.debug:
     msg: "{{ ansible_facts.default_ipv4.interface | default('not at all') }}"
+
+- name: Only the lists of addresses
+  fleet.hypervisor.netlink_facts:
+    filter: all_ipv*_addresses
+
+# In place of setup's network subset, for a whole play: the other facts come from setup still.
+- name: A play on hosts with very many links
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Gather facts, the network's by netlink
+      ansible.builtin.setup:
+        gather_subset: ["!network"]
+
+    - name: And the network's
+      fleet.hypervisor.netlink_facts:
+
+# Or as the facts module of hosts that need nothing but network facts.
+- name: A play that gathers network facts alone
+  hosts: all
+  vars:
+    ansible_facts_modules: [fleet.hypervisor.netlink_facts]
+  gather_facts: true
+  tasks:
+    - name: Show the names of the links
+      ansible.builtin.debug:
+        var: ansible_facts.interfaces
 """
 
 RETURN = r"""
 ansible_facts:
-  description: x
+  description:
+    - The facts, as C(setup) returns them. Besides those below there is one for each link,
+      C(ansible_) and its name, in which V(-) and V(:) become V(_).
   type: dict
   returned: always
+  contains:
+    ansible_interfaces:
+      description: The names of all links; a label with a V(:) in it counts as one.
+      type: list
+      elements: str
+      returned: always
+      sample: [lo, eth0, br0]
+    ansible_default_ipv4:
+      description: The link and the address that a packet to the outside leaves by, and the gateway
+        that it goes to. Empty where there is no such route.
+      type: dict
+      returned: always
+      sample:
+        interface: br0
+        address: 192.0.2.10
+        gateway: 192.0.2.1
+        broadcast: 192.0.2.255
+        netmask: 255.255.255.0
+        network: 192.0.2.0
+        prefix: "24"
+        macaddress: 52:54:00:12:34:56
+        mtu: 1500
+        type: bridge
+        alias: br0
+    ansible_default_ipv6:
+      description: The same for IPv6.
+      type: dict
+      returned: always
+      sample:
+        interface: br0
+        address: 2001:db8::10
+        gateway: fe80::1
+        prefix: "64"
+        scope: global
+        macaddress: 52:54:00:12:34:56
+        mtu: 1500
+        type: bridge
+    ansible_all_ipv4_addresses:
+      description: All IPv4 addresses but those of 127.0.0.0/8.
+      type: list
+      elements: str
+      returned: always
+      sample: [192.0.2.10]
+    ansible_all_ipv6_addresses:
+      description: All IPv6 addresses but ::1.
+      type: list
+      elements: str
+      returned: always
+      sample: ["2001:db8::10", "fe80::5054:ff:fe12:3456"]
+    ansible_locally_reachable_ips:
+      description: Addresses and prefixes that the host answers for itself.
+      type: dict
+      returned: always
+      sample:
+        ipv4: [127.0.0.0/8, 127.0.0.1, 192.0.2.10]
+        ipv6: ["::1", "2001:db8::10"]
+    ansible_br0:
+      description:
+        - A link, here C(br0).
+        - C(type) is V(ether), V(bridge), V(bonding), V(infiniband), V(loopback), V(ppp), V(tunnel) or
+          V(unknown).
+        - A bridge has its ports in C(interfaces), C(id) and C(stp); a bond has C(slaves), C(mode),
+          C(miimon), C(lacp_rate), C(all_slaves_active) and perhaps C(primary); a port of a bond has
+          C(perm_macaddress).
+        - A NIC has C(pciid) (its name on its bus) and C(module), the kernel module of its driver.
+        - C(speed) is in Mbit/s, V(-1) where it is not known.
+        - More IPv4 addresses than the first one are in C(ipv4_secondaries).
+      type: dict
+      returned: when there is such a link
+      sample:
+        device: br0
+        macaddress: 52:54:00:12:34:56
+        mtu: 1500
+        active: true
+        type: bridge
+        promisc: false
+        speed: 10000
+        interfaces: [eth0, vnet0]
+        id: 8000.525400123456
+        stp: false
+        ipv4:
+          address: 192.0.2.10
+          broadcast: 192.0.2.255
+          netmask: 255.255.255.0
+          network: 192.0.2.0
+          prefix: "24"
+        ipv6:
+          - address: fe80::5054:ff:fe12:3456
+            prefix: "64"
+            scope: link
 """
 
 from fnmatch import fnmatch

@@ -25,15 +25,15 @@ class Device(t.NamedTuple):
 
     module: str = ""
     pciid: str = ""
-    speed: t.Optional[int] = None  # Mbit/s
+    speed: int | None = None  # Mbit/s
 
 
 class Route(t.NamedTuple):
     """How a packet to the outside would leave."""
 
     interface: str
-    address: t.Optional[str]
-    gateway: t.Optional[str]
+    address: str | None
+    gateway: str | None
 
 
 def interface(link: Object, device: Device) -> Object:

@@ -24,12 +24,12 @@ FAMILIES = {None: AF_UNSPEC, "inet": AF_INET, "inet6": AF_INET6}
 class Filters(t.NamedTuple):
     """What to read; None: everything. `link` and `master` are indexes, the others as the objects show them."""
 
-    link: t.Optional[int] = None
-    kind: t.Optional[str] = None
-    master: t.Optional[int] = None
-    family: t.Optional[str] = None
-    table: t.Optional[str] = None
-    protocol: t.Optional[str] = None
+    link: int | None = None
+    kind: str | None = None
+    master: int | None = None
+    family: str | None = None
+    table: str | None = None
+    protocol: str | None = None
 
 
 Entry = t.Tuple[int, str, int]
@@ -49,7 +49,7 @@ def entry(data: bytes, start: int, end: int) -> Entry:
 class Reader:
     """One namespace, read once: the links' names are kept for everything else that is read."""
 
-    def __init__(self, sock: NetlinkSocket, filters: Filters = Filters()) -> None:
+    def __init__(self, sock: NetlinkSocket, filters: Filters) -> None:
         self.sock = sock
         self.filters = filters
         self._names = show.Names({}, {})
@@ -126,11 +126,53 @@ class Reader:
         few = len(found) < MANY_ROUTES
         return show_route.routes(found, self.names(show_route.links_in(found) if few else None))
 
+    def rules(self) -> list[show.Object]:
+        """Rules as `ip -j -d rule` shows them."""
+        from . import show_route
+        from .rtnl import rule
+
+        return show_route.rules(self.sock.dump(rule.dump(FAMILIES[self.filters.family]), rule.decode))
+
+    def neighbours(self) -> list[show.Object]:
+        """Neighbours as `ip -j neigh` shows them: without those that need no resolution (NOARP)."""
+        from . import show_neighbour
+        from .rtnl import neighbour
+
+        want = self.filters
+        request = neighbour.dump(FAMILIES[want.family], want.link or 0, want.master or 0)
+        found = [one for one in self.sock.dump(request, neighbour.decode) if one["state"] != ["NOARP"]]
+        return show_neighbour.neighbours(found, self.names(show_neighbour.links_in(found)))
+
+    def fdb(self) -> list[show.Object]:
+        """Forwarding entries as `bridge -j fdb` shows them."""
+        from . import show_neighbour
+        from .rtnl import fdb
+
+        found = self.sock.dump(fdb.dump(self.filters.master or 0, self.filters.link or 0), fdb.decode)
+        return show_neighbour.fdb(found, self.names(show_neighbour.links_in(found)))
+
+    def vlans(self) -> list[show.Object]:
+        """VLANs of bridges and their ports as `bridge -j -c vlan` shows them; for them the kernel has no filters."""
+        from . import show_neighbour
+        from .rtnl import bridge_vlan
+
+        want = self.filters
+        found = [
+            one
+            for one in self.sock.dump(bridge_vlan.dump(), bridge_vlan.decode)
+            if want.link in (None, one["index"]) and want.master in (None, one.get("master"))
+        ]
+        return show_neighbour.vlans(found, self.names(show_neighbour.links_in(found)))
+
 
 READERS: dict[str, t.Callable[[Reader], list[show.Object]]] = {
     "links": Reader.links,
     "addresses": Reader.addresses,
     "routes": Reader.routes,
+    "rules": Reader.rules,
+    "neighbours": Reader.neighbours,
+    "fdb": Reader.fdb,
+    "vlans": Reader.vlans,
 }
 
 
