@@ -36,9 +36,17 @@ from ..attribute import (
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
 from ..message import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request
 from .numbers import (
-    AF_INET, AF_INET6, AF_UNSPEC, FAMILIES, PROTOCOLS, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, SCOPES,
+    AF_INET,
+    AF_INET6,
+    AF_UNSPEC,
+    FAMILIES,
+    PROTOCOLS,
+    RTM_DELROUTE,
+    RTM_GETROUTE,
+    RTM_NEWROUTE,
+    SCOPES,
     TABLES,
-)  # fmt: skip
+)
 from .prefix import BITS, parse, split
 
 # family, bits of dst, bits of from, tos, table, protocol, scope, type, flags

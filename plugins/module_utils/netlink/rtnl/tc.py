@@ -44,8 +44,8 @@ class Kind(t.NamedTuple):
 
     decode: t.Callable[[bytes, int, int], t.Dict[str, t.Any]]
     encode: t.Callable[[t.Mapping[str, t.Any]], bytes]
-    encode_class: t.Optional[t.Callable[[t.Mapping[str, t.Any]], bytes]] = None
-    table: t.Optional[Table] = None
+    encode_class: t.Callable[[t.Mapping[str, t.Any]], bytes] | None = None
+    table: Table | None = None
 
 
 def _tbf() -> Kind:

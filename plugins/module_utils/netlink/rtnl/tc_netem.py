@@ -117,7 +117,10 @@ def _encode_rate(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def encode(options: t.Mapping[str, t.Any]) -> bytes:
-    """Any of `delay`, `loss-random`, `duplicate`, `reorder` (needs a delay), `corrupt`, `rate`, `limit`, `gap`, `ecn`."""
+    """Takes `delay`, `loss-random`, `duplicate`, `reorder` (with a delay), `corrupt`, `rate`, `limit`, `gap`, `ecn`.
+
+    Raises NetlinkEncodeError.
+    """
     known = ("limit", *GROUPS, "ecn", "gap")
     unknown = sorted(set(options) - set(known))
     if unknown:
