@@ -102,21 +102,24 @@ class Plan:
                 outcomes = self.run([change.do for change in wave])
             except BaseException as error:
                 # How far the wave came is not known: undoing what was not done is refused, and harmless.
-                undone, stuck = self._take_back(done)
                 self._take_back([wave])
+                undone, stuck = self._take_back(done)
                 if isinstance(error, Exception):
                     raise ChangeFailed(wave[0], error, undone, stuck) from error
                 raise
             done.append([change for change, error in zip(wave, outcomes) if error is None])
             failed = [(change, error) for change, error in zip(wave, outcomes) if error is not None]
             if failed:
-                self._take_back([[change for change, _ in failed if change.partly]])
+                _, halves = self._take_back([[change for change, _ in failed if change.partly]])
+                undone, stuck = self._take_back(done)
                 change, error = failed[0]
-                raise ChangeFailed(change, error, *self._take_back(done)) from error
+                raise ChangeFailed(change, error, undone, [*halves, *stuck]) from error
 
     def _waves(self) -> t.Iterator[list[Change]]:
         numbered = enumerate(self.changes)
-        for _, group in itertools.groupby(numbered, lambda item: item[0] if item[1].wave is None else ("w", item[1].wave)):
+        for _, group in itertools.groupby(
+            numbered, lambda item: item[0] if item[1].wave is None else ("w", item[1].wave)
+        ):
             yield [change for _, change in group]
 
     def _take_back(self, done: t.Sequence[t.Sequence[Change]]) -> tuple[list[Change], list[tuple[Change, str]]]:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ..attribute import MAC, U32, Codec
+from ..attribute import BOOL, MAC, S32, U32, Codec, string
 from ..errors import NetlinkEncodeError
 from ..rtnl import address as addresses
+from ..rtnl import prefix as prefixes
 from ..rtnl.link import ALTNAME, IFNAMSIZ
+from ..rtnl.numbers import AF_INET6
+from ..rtnl.prefix import Prefix
 
 
 class WrongLink(ValueError):
@@ -67,14 +70,15 @@ def parse(params: t.Mapping[str, t.Any], where: str = "", netns: str | None = No
     def at(option: str) -> str:
         return f"{where}.{option}" if where else option
 
-    select = {key: value for key, value in (params.get("select") or {}).items() if value is not None}
+    select = _select(params.get("select") or {}, at)
     name = params.get("name") or select.get("name") or ""
     if not name and not select:
         raise WrongLink(at("name"), "a link needs a name, or a select to find it by")
     if name:
-        check_name(name, at("name"))
-    if "address" in select:
-        select["address"] = canonical(MAC, select["address"], at("select.address"))
+        check_name(name, at("name") if params.get("name") else at("select.name"))
+    for option in ("link", "master"):
+        if params.get(option):
+            canonical(ALTNAME, params[option], at(option))
     wanted = Wanted(
         where=where,
         name=name,
@@ -86,8 +90,8 @@ def parse(params: t.Mapping[str, t.Any], where: str = "", netns: str | None = No
         options={key: value for key, value in (params.get("options") or {}).items() if value is not None},
         link=params.get("link"),
         attributes=_attributes(params, at),
-        altnames=[_altname(text, at) for text in params.get("altnames") or ()],
-        altnames_exact=params.get("altnames_mode") == "exact",
+        altnames=list(dict.fromkeys(_altname(text, at) for text in params.get("altnames") or ())),
+        altnames_exact=params.get("altnames_mode") == "exact" and params.get("altnames") is not None,
         master=params.get("master"),
         ports=params.get("ports"),
         port_options=params.get("port_options") or {},
@@ -99,6 +103,20 @@ def parse(params: t.Mapping[str, t.Any], where: str = "", netns: str | None = No
     )
     _check_sense(wanted)
     return wanted
+
+
+SELECTORS = {"name": ALTNAME, "altname": ALTNAME, "ifindex": S32, "address": MAC}
+
+
+def _select(given: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> dict[str, t.Any]:
+    select = {
+        key: canonical(SELECTORS[key], value, at(f"select.{key}")) for key, value in given.items() if value is not None
+    }
+    if len(select) > 1:
+        raise WrongLink(at("select"), f"takes one of {', '.join(SELECTORS)}, not {' and '.join(select)}")
+    if select.get("ifindex", 1) < 1:
+        raise WrongLink(at("select.ifindex"), f"takes 1 and more, not {select['ifindex']}")
+    return select
 
 
 def check_name(name: str, where: str) -> None:
@@ -120,7 +138,12 @@ def canonical(codec: Codec, value: t.Any, where: str) -> t.Any:
     return codec.decode(raw, 0, len(raw))
 
 
-ATTRIBUTES = (("mtu", "mtu", U32), ("address", "address", MAC), ("txqueuelen", "txqlen", U32))
+ATTRIBUTES = (
+    ("mtu", "mtu", U32),
+    ("address", "address", MAC),
+    ("txqueuelen", "txqlen", U32),
+    ("alias", "ifalias", string(255)),
+)
 
 
 def _attributes(params: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> dict[str, t.Any]:
@@ -132,11 +155,6 @@ def _attributes(params: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> di
     mac = found.get("address")
     if mac and (int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00"):
         raise WrongLink(at("address"), f"{mac} is a group address or empty: no link can have it")
-    alias = params.get("alias")
-    if alias is not None:
-        if len(alias.encode()) > 255:
-            raise WrongLink(at("alias"), f"takes up to 255 bytes, not {len(alias.encode())}")
-        found["ifalias"] = alias
     return found
 
 
@@ -152,6 +170,8 @@ ADDRESS_OPTIONS = {
     "preferred_lft": "preferred_life_time",
     **{name: name for name in ("broadcast", "scope", "label", "metric", *addresses.SETTABLE)},
 }
+IPV4_ONLY = ("broadcast", "scope", "label")  # IPv6 has no broadcast and no labels, and the kernel says what scope it has
+OPTION_OF = {"local": "address", "address": "peer", "lifetimes": "valid_lft"}  # where the kernel's name is another
 
 
 def _addresses(listed: t.Sequence[t.Any] | None, at: t.Callable[[str], str]) -> list[dict[str, t.Any]] | None:
@@ -171,65 +191,91 @@ def _address(item: t.Any, where: str) -> dict[str, t.Any]:
     values = {"address": item} if isinstance(item, str) else item
     if not isinstance(values, dict) or not values.get("address"):
         raise WrongLink(where, f"takes 10.0.0.1/24, or a dictionary with an address, not {item!r}")
+    values = {key: value for key, value in values.items() if value is not None}
     unknown = sorted(set(values) - set(ADDRESS_OPTIONS) - {"address"})
     if unknown:
-        raise WrongLink(
-            f"{where}.{unknown[0]}", f"unknown; known are {', '.join(sorted(['address', *ADDRESS_OPTIONS]))}"
-        )
+        known = ", ".join(sorted(["address", *ADDRESS_OPTIONS]))
+        raise WrongLink(f"{where}.{unknown[0]}", f"unknown; known are {known}")
+    prefix = _prefix(values.pop("address"), where if isinstance(item, str) else f"{where}.address")
+    found: dict[str, t.Any] = {"local": prefix.address, "prefixlen": prefix.length}
+    for option, value in values.items():
+        found[ADDRESS_OPTIONS[option]] = _address_value(option, value, prefix, f"{where}.{option}")
     try:
-        prefix = addresses.prefix_of(values["address"])
-        found = {
-            "local": prefix.address,
-            "prefixlen": prefix.length,
-            **{ADDRESS_OPTIONS[key]: value for key, value in values.items() if key != "address" and value is not None},
-        }
-        if "address" in found:
-            found["address"] = addresses.prefix_of(found["address"]).address
-        # What the kernel would answer, so that spellings (forever, 0x.., IPv6) never look like a difference.
+        # What the kernel would answer, so that spellings (0x.., scopes by number) never look like a difference.
         request = addresses.new(1, found)
+    except NetlinkEncodeError as error:
+        raise WrongLink(f"{where}.{OPTION_OF.get(error.attribute, error.attribute)}", error.reason) from None
+    return _answered(found, addresses.decode(request.body, 0, len(request.body)))
+
+
+def _prefix(text: t.Any, where: str) -> Prefix:
+    try:
+        return prefixes.parse(text if isinstance(text, str) else repr(text))
     except ValueError as error:
         raise WrongLink(where, str(error)) from None
-    answer = addresses.decode(request.body, 0, len(request.body))
-    return _answered(found, answer)
+
+
+def _address_value(option: str, value: t.Any, prefix: Prefix, where: str) -> t.Any:
+    """A value of one option, where more is to say of it than what the kernel's attribute takes."""
+    if option in IPV4_ONLY and prefix.family == AF_INET6:
+        raise WrongLink(where, "is for IPv4 alone")
+    if option in addresses.SETTABLE:
+        return canonical(BOOL, value, where)
+    if option in ("peer", "broadcast"):
+        other = _prefix(value, where)
+        if other.family != prefix.family:
+            raise WrongLink(where, f"{value} is of another IP version than {prefix.address}")
+        return other.address
+    return canonical(U32, value, where) if option.endswith("_lft") else value
 
 
 def _answered(found: dict[str, t.Any], answer: dict[str, t.Any]) -> dict[str, t.Any]:
     """The wanted fields with the values that the kernel will show for them."""
-    out = {
-        key: answer.get(key, False) if key in addresses.SETTABLE else answer.get(key, value)
-        for key, value in found.items()
-    }
+    out = {key: answer.get(key, value) for key, value in found.items() if key in answer or key in addresses.SETTABLE}
     out["family"] = answer["family"]
     return out
 
 
-NOT_WHEN_ABSENT = (
-    "attributes",
-    "options",
-    "altnames",
-    "addresses",
-    "ports",
-    "port_options",
-    "vfs",
-    "wireguard",
-    "master",
-)
+# By the name of the field: what a link that goes cannot have, in the words of the options.
+NOT_WHEN_ABSENT = {
+    "options": "options",
+    "link": "link",
+    "altnames": "altnames",
+    "addresses": "addresses",
+    "ports": "ports",
+    "port_options": "port_options",
+    "vfs": "vfs",
+    "wireguard": "wireguard",
+    "master": "master",
+    "move_to": "move_to",
+    "mtu": "mtu",
+    "address": "address",
+    "txqlen": "txqueuelen",
+    "ifalias": "alias",
+}
 
 
 def _check_sense(wanted: Wanted) -> None:
     """Options that contradict each other."""
+    name, select, own = wanted.name, wanted.select, wanted.attributes.get("address")
     if wanted.state == "absent":
-        said = [option for option in NOT_WHEN_ABSENT if getattr(wanted, option)]
+        given = {**wanted._asdict(), **wanted.attributes}
+        said = [option for field, option in NOT_WHEN_ABSENT.items() if given.get(field)]
         if said:
             raise WrongLink(wanted.at("state"), f"absent, and {said[0]} is given too: a link that goes has none")
-    if wanted.name and wanted.master == wanted.name:
-        raise WrongLink(wanted.at("master"), f"{wanted.name} cannot be its own master")
-    if wanted.name and wanted.link == wanted.name:
-        raise WrongLink(wanted.at("link"), f"{wanted.name} cannot stand on itself")
-    if wanted.ports and wanted.name in wanted.ports:
-        raise WrongLink(wanted.at("ports"), f"{wanted.name} cannot be a port of its own")
+    if name and wanted.master == name:
+        raise WrongLink(wanted.at("master"), f"{name} cannot be its own master")
+    if name and wanted.link == name and wanted.place == wanted.netns:
+        raise WrongLink(wanted.at("link"), f"{name} cannot stand on itself")
+    if wanted.ports and (not name or name in wanted.ports):
+        why = f"{name} cannot be a port of its own" if name else "need the name of their master beside them"
+        raise WrongLink(wanted.at("ports"), why)
     if wanted.wireguard and wanted.kind not in (None, "wireguard"):
         raise WrongLink(wanted.at("wireguard"), f"is for links of kind wireguard, not {wanted.kind}")
+    if not name and own and select.get("address", own) != own:
+        raise WrongLink(wanted.at("select.address"), f"finds no link any more when its address is {own}: give its name")
+    if not name and wanted.altnames_exact and select.get("altname", "") not in ("", *wanted.altnames):
+        raise WrongLink(wanted.at("select.altname"), "finds no link any more without that altname: give its name")
 
 
 def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], netns: str | None, path: str = "links") -> list[Wanted]:
@@ -257,6 +303,8 @@ def _with_ports(found: t.Sequence[Wanted]) -> list[Wanted]:
         for port in wanted.ports or ():
             check_name(port, wanted.at("ports"))
             number = places.get((wanted.place, port))
+            if number is not None and out[number].state == "absent":
+                raise WrongLink(wanted.at("ports"), f"{port} is wanted as a port of {wanted.name}, and absent")
             if number is None:
                 places[(wanted.place, port)] = len(out)
                 out.append(Wanted(wanted.at("ports"), port, {}, netns=wanted.place, master=wanted.name))
