@@ -116,19 +116,17 @@ def link(link: Object, names: Names) -> Object:
     Beyond that: `carrier`, and `num_vf` of NICs with SR-IOV. Of tun links `user` and `group` stay numbers.
     """
     flags, kind = link["flags"], link.pop("type")
-    lower = link.get("link")
-    lower_down = False
-    if lower:
+    lower, lower_down = link.get("link"), False
+    if lower and "link_netnsid" in link:
+        link["link_index"] = link.pop("link")
+    elif lower:
         lower_down = not names.flags.get(lower, IFF_UP) & IFF_UP
-        if "link_netnsid" in link:
-            link["link_index"] = link.pop("link")
-        else:
-            link["link"] = names.name(lower)
+        link["link"] = names.name(lower)
     elif lower == 0:
         link["link"] = None
     link["flags"] = list(flag_names(flags, lower_down))
     link["link_type"] = LINK_TYPES.get(kind) or f"[{kind}]"
-    if flags & IFF_POINTOPOINT:
+    if flags & IFF_POINTOPOINT and "broadcast" in link:
         link["link_pointtopoint"] = True
     if "master" in link:
         link["master"] = names.name(link["master"])

@@ -85,9 +85,11 @@ class Reader:
         """Links as `ip -j -d link` shows them."""
         want = self.filters
         if want.link is not None:
-            found = [one for one in self._ask(link.get(want.link), link.decode) if _fits(one, want)]
+            found = self._ask(link.get(want.link), link.decode)
         else:
             found = self.sock.dump(link.dump(want.kind, want.master), link.decode)
+        if want.link is not None or want.kind:
+            found = [one for one in found if _fits(one, want)]
         own = show.names_of(found)
         self._names.names.update(own.names)
         self._names.flags.update(own.flags)
@@ -203,7 +205,7 @@ def index_of(sock: NetlinkSocket, name: str) -> int | None:
 
 
 def _fits(one: show.Object, want: Filters) -> bool:
-    """Asking for one link has no other filters."""
+    """What the kernel does not filter: a link asked for by its index, and kinds whose module is not loaded."""
     kind = one.get("linkinfo", {}).get("info_kind")
     return want.kind in (None, kind) and want.master in (None, one.get("master"))
 
