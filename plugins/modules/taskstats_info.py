@@ -161,7 +161,7 @@ tasks:
         exe_device: 65024
         exe_inode: 26723
     cpu: &cpu
-      description: Time on CPUs and how often it left them. Of a process, the sums over its threads, with those that ended.
+      description: Time on CPUs and how often it left them. Of a process, the sums over its threads, ended ones too.
       type: dict
       returned: when O(gather) has V(cpu)
       contains:
@@ -401,8 +401,7 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.netlink.taskstats import procfs, report
-from ..module_utils.netlink.taskstats.client import TaskStats, delay_accounting
+from ..module_utils.netlink.taskstats import report
 
 ARGUMENTS = {
     "pids": {"type": "list", "elements": "int", "default": []},
@@ -418,32 +417,10 @@ ARGUMENTS = {
 }
 
 
-def read(options: dict) -> dict:
-    """The module's result. Raises OSError and ValueError."""
-    gather, threads = options["gather"], options["threads"]
-    guests = {guest.tgid: guest for guest in procfs.guests()} if options["qemu"] else {}
-    counting = delay_accounting()
-    with TaskStats() as client:
-        tasks, no_tasks = report.tasks(client, options["pids"], gather, counting)
-        processes, no_processes = report.processes(client, options["tgids"], gather, counting, threads)
-        emulators, _ = report.processes(client, guests, gather, counting, threads)
-    return {
-        "delay_accounting": counting,
-        "tasks": tasks,
-        "processes": processes,
-        "guests": [_named(process, guests[process["tgid"]]) for process in emulators],
-        "missing": {"pids": no_tasks, "tgids": no_processes},
-    }
-
-
-def _named(process: dict, guest: procfs.Guest) -> dict:
-    return {"guest": guest.name, "uuid": guest.uuid, **process}
-
-
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
-        module.exit_json(changed=False, **read(module.params))
+        module.exit_json(changed=False, **report.read(**module.params))
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"Reading task accounting: {error}")
 

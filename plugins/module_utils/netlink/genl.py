@@ -30,6 +30,9 @@ CTRL_CMD_GETFAMILY = 3
 class NoSuchFamily(OSError):
     """The kernel has no generic netlink family of that name, and no module that brings it."""
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 class Family(t.NamedTuple):
     name: str

@@ -233,6 +233,12 @@ class FakeClient:
     def __init__(self, refusal=3):
         self.refusal = refusal
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        pass
+
     def get_pid_stats(self, pids):
         return {pid: self._answer(pid, decoded(STATS)) for pid in pids}
 
@@ -366,3 +372,27 @@ def test_guests_are_found_by_what_runs_and_not_by_what_is_said(proc):
         procfs.Guest(6, None, None),
         procfs.Guest(30, "web1", "4dea22b3-1d52"),
     ]
+
+
+def test_all_that_is_asked_for_in_one_reading(proc, monkeypatch):
+    monkeypatch.setattr(report, "TaskStats", FakeClient)
+    monkeypatch.setattr(report, "delay_accounting", lambda: True)
+    monkeypatch.setattr(procfs, "guests", lambda: [procfs.Guest(5649, "web1", None), procfs.Guest(88, "gone", "u")])
+    found = report.read([5650, 9], [5649, 10], qemu=True, gather=["delays"], threads=False)
+    delays = {name: {"count": 0, "total_ns": 0} for name in layout.DELAYS}
+    delays["cpu"] = {"count": 4, "total_ns": 120812}
+    process = {"tgid": 5649, "comm": "sleep", "delays": delays}
+    assert found == {
+        "delay_accounting": True,
+        "tasks": [{"pid": 5650, "comm": "sleep", "delays": delays}],
+        "processes": [process],
+        "guests": [{"guest": "web1", "uuid": None, **process}],
+        "missing": {"pids": [9], "tgids": [10]},
+    }
+
+
+def test_guests_are_looked_for_only_when_asked(proc, monkeypatch):
+    monkeypatch.setattr(report, "TaskStats", FakeClient)
+    monkeypatch.setattr(report, "delay_accounting", lambda: False)
+    monkeypatch.setattr(procfs, "guests", None)
+    assert report.read([], [], qemu=False, gather=["cpu"], threads=False)["guests"] == []

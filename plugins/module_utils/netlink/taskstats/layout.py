@@ -74,8 +74,8 @@ ADDED: dict[int, Rows] = {
     16: sum((_peaks(name) for name in DELAYS), ()),
 }
 
-# What the kernel adds up for a thread group, ended threads with it. It leaves the other fields of such an answer at zero,
-# but for the largest and smallest delays, which are those of whichever thread it came to last, and so of no use.
+# What the kernel adds up for a thread group, ended threads with it. It leaves the other fields of such an answer at
+# zero, but for the largest and smallest delays, which are those of whichever thread it came to last, and so of no use.
 GROUP_FIELDS = frozenset(
     ["version", "cpu_run_real_total", "cpu_run_virtual_total", "cpu_scaled_run_real_total"]
     + ["ac_etime", "ac_utime", "ac_stime", "nvcsw", "nivcsw"]

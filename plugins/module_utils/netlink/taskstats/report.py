@@ -14,7 +14,7 @@ import typing as t
 
 from ..errors import NetlinkError
 from . import layout, procfs
-from .client import Stats, TaskStats
+from .client import Stats, TaskStats, delay_accounting
 
 # Reports, and the numbers that nothing has.
 Found = t.Tuple[t.List[t.Dict[str, t.Any]], t.List[int]]
@@ -84,6 +84,26 @@ def peaks(threads: t.Sequence[Stats]) -> dict[str, dict[str, int] | None]:
         )
         out[name] = {"max_ns": high, "min_ns": low} if high else None
     return out
+
+
+def read(
+    pids: t.Sequence[int], tgids: t.Sequence[int], qemu: bool, gather: t.Collection[str], threads: bool
+) -> dict[str, t.Any]:
+    """All that is asked for, and what of it was missing. Raises NetlinkError, NoSuchFamily, NetlinkEncodeError."""
+    guests = {guest.tgid: guest for guest in procfs.guests()} if qemu else {}
+    counting = delay_accounting()
+    with TaskStats() as client:
+        found, no_tasks = tasks(client, pids, gather, counting)
+        groups, no_groups = processes(client, tgids, gather, counting, threads)
+        emulators, _ = processes(client, guests, gather, counting, threads)
+    named = [{"guest": guests[one["tgid"]].name, "uuid": guests[one["tgid"]].uuid, **one} for one in emulators]
+    return {
+        "delay_accounting": counting,
+        "tasks": found,
+        "processes": groups,
+        "guests": named,
+        "missing": {"pids": no_tasks, "tgids": no_groups},
+    }
 
 
 def tasks(client: TaskStats, pids: t.Iterable[int], gather: t.Collection[str], counting: bool) -> Found:
