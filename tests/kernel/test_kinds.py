@@ -520,6 +520,8 @@ def test_ports_of_a_bond(lab, bond):
     assert (told["queue_id"], told["prio"], told["mii_status"]) == (3, -7, "UP")
     assert told["perm_hwaddr"] == lab.read("P")["permaddr" if "permaddr" in lab.read("P") else "address"]
     assert_as_ip_shows(told, lab.shown_by_ip("info_slave_data", "P"))
+    if "actor_port_prio" in told:
+        assert set_port(lab, kind, "P", {"actor_port_prio": 300})["actor_port_prio"] == 300
     master = registry.find("bond")
     lab.change(master, lab.normal(master, {"primary": "Q", "active_slave": "Q"}))
     assert lab.as_ip_shows(master, lab.told())["primary"] == "Q"
