@@ -24,14 +24,11 @@ def shown(netns: str, line: str) -> list[dict[str, t.Any]]:
     return json.loads(done.stdout)
 
 
-def pair(netns: str, name: str = "v0", peer: str = "v1", index: int = 10) -> None:
-    """A pair of veths, both up, with the indexes `index` and `index + 1`."""
-    run(
-        netns,
-        f"ip link add {name} index {index} type veth peer name {peer} index {index + 1}",
-        f"ip link set {name} up",
-        f"ip link set {peer} up",
-    )
+def pair(netns: str, name: str = "v0", peer: str = "v1", index: int = 10, quiet: bool = False) -> None:
+    """A pair of veths, both up, with the indexes `index` and `index + 1`; `quiet` ones send nothing by themselves."""
+    run(netns, f"ip link add {name} index {index} type veth peer name {peer} index {index + 1}")
+    for end in (name, peer):
+        run(netns, f"ip link set {end} up" + " addrgenmode none" * quiet)
 
 
 def indexes(netns: str) -> dict[str, int]:
@@ -41,3 +38,9 @@ def indexes(netns: str) -> dict[str, int]:
 def without_nulls(found: dict[str, t.Any]) -> dict[str, t.Any]:
     """iproute2 shows as null what is true; here it is true."""
     return {name: True if value is None else value for name, value in found.items()}
+
+
+def vlans(netns: str) -> dict[str, list[dict[str, t.Any]]]:
+    """The VLANs of each bridge and port by its name; `bridge` shows no flags now as an empty list, now not at all."""
+    found = {one["ifname"]: one["vlans"] for one in shown(netns, "bridge -compressvlans vlan")}
+    return {name: [{key: vlan[key] for key in vlan if vlan[key]} for vlan in found[name]] for name in found}

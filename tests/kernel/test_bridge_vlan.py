@@ -44,7 +44,7 @@ def test_read_as_bridge_shows_them(netns, rtnl):
         None,
     ]
     index = iproute2.indexes(netns)
-    theirs = {index[one["ifname"]]: one["vlans"] for one in iproute2.shown(netns, "bridge -c vlan")}
+    theirs = {index[name]: vlans for name, vlans in iproute2.vlans(netns).items()}
     assert {one["index"]: one["vlans"] for one in read(rtnl)} == theirs
     assert {"vlan": 40} in theirs[BRIDGE]
     assert all(vlan in theirs[PORT] for vlan in WANTED)

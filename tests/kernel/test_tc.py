@@ -21,7 +21,7 @@ SLOW = {"rate": "10mbit", "burst": "32kb", "lat": "50ms"}
 
 @pytest.fixture
 def rtnl(netns, rtnl):
-    iproute2.pair(netns, index=A)
+    iproute2.pair(netns, index=A, quiet=True)
     return rtnl
 
 

@@ -114,7 +114,8 @@ def _request(word: str, number: int, flags: int, index: int, entry: t.Mapping[st
 def new(index: int, entry: t.Mapping[str, t.Any]) -> Request:
     """Adds an entry to a port or tunnel: `mac`, `vlan`, `dst` (of a VXLAN), `state` (default "permanent"), `flags`.
 
-    With "master" in `flags`, or `master` given, it is the bridge that keeps the entry. Raises NetlinkEncodeError.
+    With "master" in `flags`, or `master` given, it is the bridge that keeps the entry; without `vlan` a bridge that
+    knows VLANs keeps it for each VLAN of the port besides. Raises NetlinkEncodeError.
     """
     return _request("RTM_NEWNEIGH", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, index, entry)
 
