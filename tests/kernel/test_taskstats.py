@@ -81,7 +81,7 @@ def busy(tmp_path_factory):
     """A process that has worked and is stopped."""
     process = start(sys.executable, "-c", BUSY, str(tmp_path_factory.mktemp("busy") / "file"))
     try:
-        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        _pid, status = os.waitpid(process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
         settle(process.pid)
         yield process.pid
@@ -300,7 +300,7 @@ def test_guests_by_name(client, tmp_path):
     try:
         os.waitpid(process.pid, os.WUNTRACED)
         assert procfs.Guest(process.pid, name, uuid) in procfs.guests()
-        (found,), _ = report.processes(client, [process.pid], ["cpu"], False)
+        (found,), _missing = report.processes(client, [process.pid], ["cpu"], False)
         assert found["comm"] == "qemu-system-tes"
     finally:
         os.kill(process.pid, signal.SIGKILL)

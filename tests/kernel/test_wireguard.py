@@ -123,7 +123,7 @@ def test_each_change_and_its_undoing(sock, change):
 
 
 def test_the_public_key_is_the_kernels(sock):
-    for _ in range(20):
+    for _turn in range(20):
         found = lead(sock, wg.NEW, wg.goal(wg.NEW, {"private_key": new_key()}))
         assert found.public_key == keys.public_of(found.private_key) != ""
 

@@ -47,7 +47,7 @@ _GROUP = Table((1, "name", STRING), (2, "id", U32))
 
 
 def _decode_groups(data: bytes, start: int, end: int) -> dict[str, int]:
-    groups = [_GROUP.decode(data, at, stop) for _, at, stop in walk(data, start, end)]
+    groups = [_GROUP.decode(data, at, stop) for _number, at, stop in walk(data, start, end)]
     return {group["name"]: group["id"] for group in groups if len(group) == 2}
 
 

@@ -64,7 +64,7 @@ def test_products_with_any_point():
 def test_the_base_point_again_and_again():
     # RFC 7748, section 5.2: the result after a thousand rounds.
     k = u = (9).to_bytes(32, "little")
-    for _ in range(1000):
+    for _round in range(1000):
         k, u = keys.x25519(k, int.from_bytes(u, "little")), k
     assert k.hex() == "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"
 
@@ -451,13 +451,13 @@ def test_what_one_message_cannot_hold_is_split():
     many = frozenset((bytes([10, *number.to_bytes(3, "big")]), 32) for number in range(5000))
     peers = {key(n): wg.Peer(key(n), keys.Secret(b"s" * 32)) for n in range(1, 250)}
     peers[key(7)] = wg.Peer(key(7), keys.Secret(b"s" * 32), ("192.0.2.1", 5, 0), many, 25)
-    after = wg.Device(keys.Secret(b"p" * 32), "", 1, 2, peers)
-    before = wg.NEW._replace(peers={key(7): wg.Peer(key(7), allowed_ips=frozenset([(b"x" * 4, 32)]))})
-    requests = wg.requests(FAMILY, "wg0", before, after)
+    large = wg.Device(keys.Secret(b"p" * 32), "", 1, 2, peers)
+    present = wg.NEW._replace(peers={key(7): wg.Peer(key(7), allowed_ips=frozenset([(b"x" * 4, 32)]))})
+    requests = wg.requests(FAMILY, "wg0", present, large)
     assert len(requests) > 10
     assert max(len(request.body) for request in requests) < wire.LARGEST + 8192
-    assert carried_out(before, after).peers == peers
-    assert carried_out(after, before).peers == before.peers
+    assert carried_out(present, large).peers == peers
+    assert carried_out(large, present).peers == present.peers
 
 
 def test_peers_that_stay_are_not_mentioned():

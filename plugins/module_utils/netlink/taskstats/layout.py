@@ -79,7 +79,7 @@ ADDED: dict[int, Rows] = {
 GROUP_FIELDS = frozenset(
     ["version", "cpu_run_real_total", "cpu_run_virtual_total", "cpu_scaled_run_real_total"]
     + ["ac_etime", "ac_utime", "ac_stime", "nvcsw", "nivcsw"]
-    + [name for kind in DELAYS for name, _ in _delay(kind)]
+    + [name for kind in DELAYS for name, _code in _delay(kind)]
 )
 
 
@@ -101,8 +101,8 @@ def _with_peaks_inside(plain: Rows) -> Rows:
 
 @functools.lru_cache(maxsize=None)
 def _compiled(version: int) -> tuple[tuple[str, ...], struct.Struct]:
-    found = rows(version)
-    return tuple(name for name, _ in found), struct.Struct("=" + "".join(code for _, code in found))
+    names, codes = zip(*rows(version))
+    return names, struct.Struct("=" + "".join(codes))
 
 
 def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:

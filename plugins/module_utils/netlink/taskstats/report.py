@@ -95,7 +95,7 @@ def read(
     with TaskStats() as client:
         found, no_tasks = tasks(client, pids, gather, counting)
         groups, no_groups = processes(client, tgids, gather, counting, threads)
-        emulators, _ = processes(client, guests, gather, counting, threads)
+        emulators, _ended = processes(client, guests, gather, counting, threads)
     named = [{"guest": guests[one["tgid"]].name, "uuid": guests[one["tgid"]].uuid, **one} for one in emulators]
     return {
         "delay_accounting": counting,
@@ -139,7 +139,7 @@ def processes(
     groups, missing = _split(client.get_tgid_stats(tgids))
     every = threads or "peaks" in gather
     members = {tgid: procfs.threads(tgid) if every else [tgid] for tgid in groups}
-    known, _ = _split(client.get_pid_stats(pid for pids in members.values() for pid in pids))
+    known, _ended = _split(client.get_pid_stats(pid for pids in members.values() for pid in pids))
     out = []
     for tgid, group in groups.items():
         leader = known.get(tgid)

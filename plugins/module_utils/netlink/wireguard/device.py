@@ -213,8 +213,10 @@ def lookup(host: str, port: int) -> list[wire.Endpoint]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise OSError(f"looking up the endpoint {host}: {error}") from None
-    addresses = [address for family, _, _, _, address in found if family in FAMILIES]
-    return [(str(address[0]).split("%")[0], port, int(address[3]) if len(address) == 4 else 0) for address in addresses]
+    addresses = [entry[4] for entry in found if entry[0] in FAMILIES]
+    return [
+        (str(address[0]).split("%", 1)[0], port, int(address[3]) if len(address) == 4 else 0) for address in addresses
+    ]
 
 
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
