@@ -493,3 +493,19 @@ def test_a_kind_not_known_here_has_no_options():
     assert registry.find("sparkling") is None
     assert registry.get("sparkling").table.rows == {}
     assert registry.port_table("sparkling") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("bridge", {"ageing_time": 5, "mst_enabled": "x"}, "mst_enabled: takes true or false, not 'x'"),
+        ("ip6tnl", {"ttl": 5, "tclass": "much"}, "tclass: takes an integer"),
+        ("gre", {"icsum": 7}, "icsum: takes true or false"),
+        ("vxlan", {"gbp": "x"}, "gbp: takes true or false"),
+        ("bridge", {"colour": 5}, "colour: unknown; known are "),
+    ],
+)
+def test_encoding_what_was_not_normalised_names_it_too(kind, given, words):
+    with pytest.raises(NetlinkEncodeError) as caught:
+        registry.find(kind).table.encode(given)
+    assert str(caught.value).startswith(words)

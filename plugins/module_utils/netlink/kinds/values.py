@@ -45,12 +45,19 @@ class Shaped(Table):
         return self._show(super().decode(data, start, end))
 
     def encode(self, values: t.Mapping[str, t.Any]) -> bytes:
-        """As `Table.encode`; an option that is said by an attribute's presence is left out where it
-        is false.
-        """
-        wire = self._spread({name: value for name, value in values.items() if value is not None})
-        presences = [name for name in wire if name in self.rows and self.rows[name].codec is PRESENCE]
-        return self._wire.encode({name: wire[name] for name in wire if name not in presences or truth(wire[name])})
+        given = {name: value for name, value in values.items() if value is not None}
+        try:
+            wire = self._without_absent(self._spread(dict(given)))
+        except (ValueError, TypeError, LookupError):
+            for name, value in given.items():
+                self.encode_one(name, value)  # tells which one it is
+            raise
+        return self._wire.encode(wire)
+
+    def _without_absent(self, wire: Dict) -> Dict:
+        """What is said by an attribute's presence is left out where it is false."""
+        flags = {name for name in wire if name in self.rows and self.rows[name].codec is PRESENCE}
+        return {name: value for name, value in wire.items() if name not in flags or truth(value)}
 
 
 def _present(data: bytes, start: int, end: int) -> bool:
@@ -73,7 +80,7 @@ def switch(number: Codec = U8, others: t.Tuple[int, ...] = ()) -> Codec:
 
 
 def on_off(number: Codec = U8) -> Codec:
-    """ "on" or "off"; any spelling of true or false is taken."""
+    """The words on and off; any spelling of true or false is taken."""
 
     def decode(data: bytes, start: int, end: int) -> str:
         return "on" if number.decode(data, start, end) else "off"
