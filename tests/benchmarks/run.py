@@ -1,0 +1,139 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compares the collection with iproute2, pyroute2 and Ansible's own modules on the same work.
+
+Run it as `make bench`. Every case has network namespaces of its own and leaves none behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+import typing as t
+
+from cases import SCALES, Case, Scale, cases
+from measure import HERE, Failed, Run, alternate, child
+from report import Row, markdown, table
+
+RESULTS = pathlib.Path(HERE, "RESULTS.md")
+CHECKOUT = pathlib.Path(HERE).parent.parent
+
+
+def say(text: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+
+class Spaces:
+    """Namespaces of this run of the benchmarks."""
+
+    def __init__(self) -> None:
+        self._made: list[str] = []
+        self._count = 0
+
+    def make(self, world: tuple[object, ...]) -> str:
+        self._count += 1
+        name = f"fleet-bench-{os.getpid()}-{self._count}"
+        child("-", "worlds", "make", name)
+        self._made.append(name)
+        child(name, *map(str, world))
+        return name
+
+    def settle(self, name: str) -> None:
+        if not child("-", "worlds", "quiet", name).result:
+            say("the network's lock is held by others: figures will be too high")
+
+    def clear(self) -> None:
+        while self._made:
+            child("-", "worlds", "remove", self._made[-1])
+            self._made.pop()
+
+
+def measured(case: Case, scale: Scale, spaces: Spaces) -> list[Row]:
+    shared = None if case.fresh else spaces.make(case.world)
+    if shared:
+        spaces.settle(shared)
+    if case.play:
+        from tasks import samples
+
+        found = samples(child(t.cast(str, shared), *map(str, case.ours)))
+        return [Row(case, found[0], case.peers[0], found[1])]
+
+    def side(call: tuple[object, ...]) -> t.Callable[[], Run]:
+        def run() -> Run:
+            name = shared
+            if name is None:
+                name = spaces.make(case.world)
+                spaces.settle(name)
+            return child(name, *map(str, call), passes=case.passes)
+
+        return run
+
+    ours, *theirs = alternate([side(case.ours), *(side(p.call) for p in case.peers)], scale.rounds)
+    return [Row(case, ours, peer, it) for peer, it in zip(case.peers, theirs, strict=True)]
+
+
+def compare(chosen: t.Sequence[Case], scale: Scale) -> list[Row]:
+    rows: list[Row] = []
+    spaces = Spaces()
+    for case in chosen:
+        say(f"{case.name}: {case.says}")
+        start = time.monotonic()
+        try:
+            rows += measured(case, scale, spaces)
+        finally:
+            took = time.monotonic() - start
+            spaces.clear()
+        say(f"{case.name}: measured in {took:.0f} s")
+    return rows
+
+
+def collection() -> str:
+    """A folder where Python and Ansible find the checkout as ansible_collections.fleet.hypervisor."""
+    top = tempfile.mkdtemp(prefix="fleet-bench-")
+    fleet = pathlib.Path(top, "ansible_collections", "fleet")
+    fleet.mkdir(parents=True)
+    (fleet / "hypervisor").symlink_to(CHECKOUT)
+    return top
+
+
+def options() -> argparse.Namespace:
+    names = [case.name for case in cases(SCALES["full"])]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--case", action="append", choices=names, help="only this one; repeatable")
+    parser.add_argument("--scale", choices=SCALES, default="full")
+    parser.add_argument("--write", type=pathlib.Path, help="where the Markdown table goes")
+    return parser.parse_args()
+
+
+def main() -> int:
+    wanted = options()
+    if os.geteuid() != 0:
+        sys.exit("the benchmarks make network namespaces, for which they need root")
+    scale = SCALES[wanted.scale]
+    chosen = [case for case in cases(scale) if not wanted.case or case.name in wanted.case]
+    top = collection()
+    os.environ.update(PYTHONPATH=top, ANSIBLE_COLLECTIONS_PATH=top)
+    try:
+        rows = compare(chosen, scale)
+    except Failed as error:
+        sys.exit(f"benchmarks: {error}")
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+    print(table(rows))
+    whole = wanted.scale == "full" and not wanted.case
+    path = wanted.write or (RESULTS if whole else None)
+    if path:
+        path.write_text(markdown(rows, wanted.scale, scale.rounds))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

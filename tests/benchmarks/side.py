@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One measured run: enters a namespace, prepares, does the work under the clock, prints JSON.
+
+    python side.py PASSES NETNS MODULE FUNCTION [ARGUMENT ...]
+
+FUNCTION prepares and returns the work, a function without arguments; what that returns is the
+result (mostly a number of things found or made), which has to be the same for all peers. Of several
+PASSES the last is under the clock: then code is loaded. Each run is a process of its own, so that
+its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import sys
+import time
+
+CLONE_NEWNET = 0x40000000
+
+
+def enter(netns: str) -> None:
+    with open(f"/run/netns/{netns}") as file:
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"entering {netns}")
+
+
+def main(passes: str, netns: str, module: str, function: str, *arguments: str) -> None:
+    if netns != "-":
+        enter(netns)
+        os.environ["BENCH_NETNS"] = netns
+    values = [int(word) if word.isdigit() else word for word in arguments]
+    work = getattr(importlib.import_module(module), function)(*values)
+    for _ in range(int(passes) - 1):
+        work()
+    start = time.perf_counter()
+    result = work()
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "result": result}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
