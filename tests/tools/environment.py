@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
+from functools import lru_cache
+from pathlib import Path
 
 from paths import COLLECTIONS, HOME, PYTHONS, ROOT, VENV
 
@@ -20,13 +25,15 @@ FOREIGN = (
     "COV_",
 )
 
+SHEBANG_LIMIT = 120  # characters that a '#!' line of Linux surely holds
+
 
 def tools(**more: str) -> dict[str, str]:
     """Environment for ansible-*, ruff, pytest and antsibull from the virtual environment."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     env.update(
         HOME=str(HOME),
-        PATH=os.pathsep.join([str(VENV / "bin"), str(PYTHONS), os.environ.get("PATH", os.defpath)]),
+        PATH=os.pathsep.join([str(programs()), str(PYTHONS), os.environ.get("PATH", os.defpath)]),
         VIRTUAL_ENV=str(VENV),
         PYTHONDONTWRITEBYTECODE="1",
         PIP_DISABLE_PIP_VERSION_CHECK="1",
@@ -37,6 +44,23 @@ def tools(**more: str) -> dict[str, str]:
         **more,
     )
     return env
+
+
+@lru_cache
+def programs() -> Path:
+    """The virtual environment's bin, by a path that fits a '#!' line wherever the checkout lies."""
+    if len(str(VENV)) < SHEBANG_LIMIT and len(str(VENV).split()) == 1:
+        return VENV / "bin"
+    folder = tempfile.mkdtemp(prefix="fleet-tools-")
+    atexit.register(shutil.rmtree, folder, True)
+    link = Path(folder, "venv")
+    link.symlink_to(VENV)
+    return link / "bin"
+
+
+def ansible_test(*words: str) -> list[str]:
+    """ansible-test gives the interpreter that runs it to what it runs, in '#!' lines."""
+    return [str(programs() / "python"), str(programs() / "ansible-test"), *words]
 
 
 def link_collection() -> None:

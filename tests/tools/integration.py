@@ -21,7 +21,7 @@ from paths import LOGS, ROOT
 from process import run
 
 TARGETS = ROOT / "tests" / "integration" / "targets"
-COMMAND = ["ansible-test", "integration", "--color", "no", "--allow-destructive"]
+OPTIONS = ("integration", "--color", "no", "--allow-destructive")
 CONTROLLER_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 GUEST_PYTHON = "3.11"  # of Debian 12
 
@@ -50,7 +50,7 @@ def targets(place: str, only: tuple[str, ...] = ()) -> list[str]:
 
 def _local(collection: Path, name: str) -> Outcome:
     _configure(collection, {"testbed_place": "local"}, "")
-    argv = [*COMMAND, "--local", "--python", CONTROLLER_PYTHON, name]
+    argv = environment.ansible_test(*OPTIONS, "--local", "--python", CONTROLLER_PYTHON, name)
     return _target(collection, "local", name, sandbox.inside(argv))
 
 
@@ -60,8 +60,8 @@ def _guest(collection: Path, guests: Guests, name: str) -> Outcome:
     python = f"python={GUEST_PYTHON}@{debian['ansible_python_interpreter']}"
     own = {key: value for key, value in debian.items() if key.startswith("testbed_")}
     _configure(collection, {"testbed_place": "guest", **own}, _ssh_settings(debian))
-    controller = f"origin:python={CONTROLLER_PYTHON}"
-    argv = [*COMMAND, "--controller", controller, "--target", f"{where},{python}", name]
+    sides = ("--controller", f"origin:python={CONTROLLER_PYTHON}", "--target", f"{where},{python}")
+    argv = environment.ansible_test(*OPTIONS, *sides, name)
     return _target(collection, "guest", name, argv)
 
 

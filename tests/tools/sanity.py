@@ -13,7 +13,7 @@ from outcome import FAILED, Outcome, verdict
 from paths import LOGS
 from process import run
 
-COMMAND = ["ansible-test", "sanity", "--junit", "--color", "no"]
+OPTIONS = ("sanity", "--junit", "--color", "no")
 
 
 def sanity() -> list[Outcome]:
@@ -21,7 +21,7 @@ def sanity() -> list[Outcome]:
         collection = tree.arrange()
         done = run(
             "ansible-test sanity",
-            COMMAND,
+            environment.ansible_test(*OPTIONS),
             LOGS / "sanity.log",
             cwd=collection,
             env=environment.tools(),

@@ -59,7 +59,7 @@ def _git(*words: str) -> None:
 
 def _prove(files: list[str]) -> None:
     """Stop unless ansible-test sees every file copied."""
-    argv = ["ansible-test", "env", "--list-files"]
+    argv = environment.ansible_test("env", "--list-files")
     done = run("files ansible-test sees", argv, LOGS / "tree.log", cwd=TREE, env=environment.tools())
     unseen = sorted(set(files) - set(done.text().splitlines()))
     if not done.good or unseen:
