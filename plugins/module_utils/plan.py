@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one shape of everything that changes a host: observe -> plan -> review -> apply (undo on failure) -> verify.
 
-A core looks at the host and answers with a `Plan`: `Change`s in the order in which they have to happen. Check mode shows
-the plan, diff mode its lines, `apply()` carries it out and takes everything back when something fails. What an action
-is, only the core knows: the plan hands actions, a wave at a time, to the core's own `run`.
+A core looks at the host and answers with a `Plan`: `Change`s in the order in which they have to happen. Check mode
+shows the plan, diff mode its lines, `apply()` carries it out and takes everything back when something fails. What an
+action is, only the core knows: the plan hands actions, a wave at a time, to the core's own `run`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Change(t.NamedTuple):
     do: Action
     undo: Action = None
     wave: t.Any = None  # None: a wave of its own
+    where: str = ""  # the place in the user's input that asks for it
     partly: bool = False  # can fail half done: its undo, which then must do no harm, runs also when it fails itself
 
 
@@ -44,7 +45,8 @@ class ChangeFailed(Exception):
         self, change: Change, error: Exception, undone: t.Sequence[Change], stuck: t.Sequence[tuple[Change, str]]
     ) -> None:
         self.change, self.error, self.undone, self.stuck = change, error, undone, stuck
-        super().__init__(f"{change.what}: {change.how}: {error}{self._aftermath()}")
+        where = f"{change.where}: " if change.where else ""
+        super().__init__(f"{where}{change.what}: {change.how}: {error}{self._aftermath()}")
 
     def _aftermath(self) -> str:
         parts = []
@@ -135,7 +137,7 @@ class Plan:
                     stuck.append((change, str(error)))
         return undone, stuck
 
-    def _undo(self, changes: t.Sequence[Change]) -> t.Sequence[t.Optional[Exception]]:
+    def _undo(self, changes: t.Sequence[Change]) -> t.Sequence[Exception | None]:
         if not changes:
             return []
         try:

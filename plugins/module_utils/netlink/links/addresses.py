@@ -1,13 +1,18 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The addresses of one link: which to drop, which to add, which to change."""
+"""The addresses of one link: which to drop, which to add, which to change.
+
+With an IPv4 address the kernel drops the secondary ones of its network, or makes one of them the primary (the sysctl
+promote_secondaries decides): those that are to stay are put back in the same step.
+"""
 
 from __future__ import annotations
 
 import typing as t
 
 from ..attribute import ip_bytes
+from ..message import Request
 from ..rtnl import address
 from . import waves
 from .found import lasting
@@ -15,10 +20,16 @@ from .line import address as words
 from .runner import Place
 
 if t.TYPE_CHECKING:
-    from .single import LinkPlan
+    from .linkplan import LinkPlan
 
 Address = t.Mapping[str, t.Any]
-IN_PLACE = frozenset(("valid_life_time", "preferred_life_time", "metric", "noprefixroute"))
+Addresses = t.Dict[t.Tuple[t.Any, ...], Address]
+
+# What an address that is there can change; anything else takes another one in its place.
+IN_PLACE = {
+    "inet": frozenset(("valid_life_time", "preferred_life_time", "metric")),
+    "inet6": frozenset(("valid_life_time", "preferred_life_time", "metric", "noprefixroute")),
+}
 FOREVER = address.FOREVER
 
 
@@ -44,51 +55,71 @@ def differences(wanted: Address, present: Address) -> set[str]:
     return out
 
 
+class Fate(t.NamedTuple):
+    """What happens to the addresses of a link, by their keys."""
+
+    dropped: Addresses
+    renewed: Addresses  # as they will be: removed and added in one step
+    changed: Addresses  # as they will be
+    kept: Addresses
+    added: Addresses
+
+    def final(self) -> Addresses:
+        return {**self.kept, **self.changed, **self.renewed, **self.added}
+
+
+def decide(present: Addresses, wanted: Addresses, exact: bool) -> Fate:
+    fate = Fate({}, {}, {}, {}, {key: one for key, one in wanted.items() if key not in present})
+    for key, one in present.items():
+        differing = differences(wanted[key], one) if key in wanted else None
+        if differing is None:
+            (fate.dropped if exact else fate.kept)[key] = one
+        elif differing - IN_PLACE[one["family"]]:
+            fate.renewed[key] = wanted[key]
+        elif differing:
+            fate.changed[key] = {**one, **wanted[key]}
+        else:
+            fate.kept[key] = one
+    return fate
+
+
 def plan_addresses(mine: LinkPlan, cycled: bool) -> None:
     """`cycled`: the link goes down on the way, which costs it what IPv6 addresses it keeps."""
     want = mine.want
-    had = [] if mine.found is None else [one for one in mine.host.addresses_of(mine.found["ifindex"]) if lasting(one)]
+    wanted = {key_of(one): one for one in want.addresses or ()}
+    there = [] if mine.found is None else mine.host.addresses_of(mine.found["ifindex"])
+    had = {key_of(one): one for one in there if lasting(one) or key_of(one) in wanted}
     if want.addresses is None and not (cycled and had):
         return
-    present = {} if mine.reset else {key_of(one): one for one in had}
-    wanted = {key_of(one): one for one in want.addresses or ()}
-    extra = want.addresses is not None and want.addresses_exact
-    drop = {key: one for key, one in present.items() if key not in wanted and extra}
-    add: dict[tuple[t.Any, ...], Address] = {}
-    change: dict[tuple[t.Any, ...], Address] = {}
-    for key, one in wanted.items():
-        differing = differences(one, present[key]) if key in present else None
-        if differing is None:
-            add[key] = one
-        elif differing - IN_PLACE:
-            drop[key], add[key] = present[key], one
-        elif differing:
-            change[key] = {**present[key], **one}
-    lost = _lost(present, drop, cycled)
-    keep = [one for key, one in present.items() if key not in drop and key not in change]
-    mine.changes.show(
-        "addr", [words(one) for one in had], [words(one) for one in (*keep, *change.values(), *add.values())]
-    )
-    for one in drop.values():
-        _drop(mine, one)
-    for key in lost:
-        if key not in change:
-            _put_back(mine, present[key])
-    for one in add.values():
-        _add(mine, one)
-    for key, one in change.items():
-        _replace(mine, present[key], one)
+    present = {} if mine.reset else had
+    fate = decide(present, wanted, want.addresses is not None and want.addresses_exact)
+    mine.changes.show("addr", _shown(mine, had), _shown(mine, fate.final()))
+    first = sorted((*fate.dropped, *fate.renewed), key=lambda key: not present[key].get("secondary"))
+    for key in first:
+        _drop(mine, present[key], _behind(present[key], fate), cycled)
+    for key, one in fate.changed.items():
+        _change(mine, present[key], one)
+    for one in fate.kept.values():
+        if cycled and one["family"] == "inet6":
+            _put_back(mine, one)
+    for key in reversed(first):
+        if key in fate.renewed:
+            _add(mine, fate.renewed[key], _behind(present[key], fate))
+    for one in fate.added.values():
+        _add(mine, one, [])
 
 
-def _lost(present: dict[t.Any, Address], drop: dict[t.Any, Address], cycled: bool) -> list[t.Any]:
-    """Addresses that nobody drops and that go all the same: secondaries of a dropped primary, IPv6 on a link that goes down."""
-    networks = {_network(one) for one in drop.values() if not one.get("secondary") and one["family"] == "inet"}
-    return [
-        key
-        for key, one in present.items()
-        if key not in drop
-        and ((cycled and one["family"] == "inet6") or (one.get("secondary") and _network(one) in networks))
-    ]
+def _shown(mine: LinkPlan, some: Addresses) -> list[str]:
+    names = {mine.want.name, (mine.found or {}).get("ifname")}
+    return [words(one, names) for one in some.values()]
+
+
+def _behind(first: Address, fate: Fate) -> list[Address]:
+    """The secondary addresses that go with a primary one and are to stay, as they will be."""
+    if first["family"] != "inet" or first.get("secondary"):
+        return []
+    staying = (*fate.kept.values(), *fate.changed.values())
+    return [one for one in staying if one.get("secondary") and _network(one) == _network(first)]
 
 
 def _network(one: Address) -> t.Any:
@@ -96,31 +127,52 @@ def _network(one: Address) -> t.Any:
     return one["prefixlen"], int.from_bytes(raw, "big") >> (len(raw) * 8 - one["prefixlen"])
 
 
-def _request(
-    mine: LinkPlan, make: t.Callable[..., t.Any], one: Address, **more: t.Any
-) -> t.Callable[[Place], list[t.Any]]:
-    return lambda place: [make(place.index(mine.want.name), one, **more)]
+def _without(index: int, one: Address, behind: t.Sequence[Address]) -> list[Request]:
+    return [address.delete(index, one), *(address.new(index, other, replace=True) for other in behind)]
 
 
-def _drop(mine: LinkPlan, one: Address) -> None:
-    undo = _request(mine, address.new, one, replace=True)
-    mine.changes.request(
-        waves.DROP_ADDRESS, f"remove address {words(one)}", _request(mine, address.delete, one), undo, depth=0
-    )
+def _before(index: int, one: Address, behind: t.Sequence[Address]) -> list[Request]:
+    """Adds an address as the primary of those `behind` it, which step aside for it."""
+    back = [address.new(index, other, replace=True) for other in behind]
+    return [*(address.delete(index, other) for other in behind), address.new(index, one), *back]
 
 
-def _add(mine: LinkPlan, one: Address) -> None:
-    do = _request(mine, address.new, one)
-    mine.changes.request(
-        waves.ADD_ADDRESS, f"add address {words(one)}", do, _request(mine, address.delete, one), depth=0
-    )
+def _drop(mine: LinkPlan, one: Address, behind: list[Address], cycled: bool) -> None:
+    name = mine.want.name
+    # Down may have taken it already, or not (the sysctl keep_addr_on_down decides).
+    sure = [one] if cycled and one["family"] == "inet6" else []
+
+    def do(place: Place) -> list[Request]:
+        index = place.index(name)
+        return [*(address.new(index, other, replace=True) for other in sure), *_without(index, one, behind)]
+
+    def undo(place: Place) -> list[Request]:
+        return _before(place.index(name), one, behind)
+
+    mine.changes.request(waves.DROP_ADDRESS, f"remove address {words(one)}", do, undo, depth=0)
+
+
+def _add(mine: LinkPlan, one: Address, behind: list[Address]) -> None:
+    name = mine.want.name
+
+    def do(place: Place) -> list[Request]:
+        return _before(place.index(name), one, behind)
+
+    def undo(place: Place) -> list[Request]:
+        return _without(place.index(name), one, behind)
+
+    mine.changes.request(waves.ADD_ADDRESS, f"add address {words(one)}", do, undo, depth=0)
+
+
+def _replace(mine: LinkPlan, one: Address) -> t.Callable[[Place], list[Request]]:
+    return lambda place: [address.new(place.index(mine.want.name), one, replace=True)]
 
 
 def _put_back(mine: LinkPlan, one: Address) -> None:
-    do = _request(mine, address.new, one, replace=True)
+    do = _replace(mine, one)
     mine.changes.request(waves.ADD_ADDRESS, f"put back address {words(one)}", do, do, depth=0)
 
 
-def _replace(mine: LinkPlan, now: Address, then: Address) -> None:
-    do, undo = (_request(mine, address.new, one, replace=True) for one in (then, now))
+def _change(mine: LinkPlan, now: Address, then: Address) -> None:
+    do, undo = _replace(mine, then), _replace(mine, now)
     mine.changes.request(waves.ADD_ADDRESS, f"change address {words(now)} -> {words(then)}", do, undo, depth=0)

@@ -39,7 +39,7 @@ class Changes:
         self, number: int, how: str, do: t.Any, undo: t.Any, depth: int | None = None, partly: bool = False
     ) -> None:
         wave = (number, self.depth if depth is None else depth)
-        self._changes.append(Change(self.want.label, how, "", "", do, undo, wave, partly))
+        self._changes.append(Change(self.want.label, how, "", "", do, undo, wave, self.want.where, partly))
 
     def request(self, number: int, how: str, do: Build, undo: Build, **more: t.Any) -> None:
         """A change by rtnetlink, in the namespace in which the link ends."""

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import typing as t
 
+from ..errors import NoSuchNamespace
 from ..rtnl import link
 from . import options as kind_options
 from . import waves
 from .linkplan import LinkPlan, at_creation, goes_up_at_creation
-from .runner import Place, Step
-from .wanted import WrongLink
+from .runner import Place, Step, nothing
+from .wanted import WrongLink, check_name
 
 
 def plan_creation(mine: LinkPlan) -> None:
     want, kind = mine.want, mine.kind
-    if not want.kind:
-        raise WrongLink(want.where, f"there is no link {want.name}, and without a kind none can be created")
+    if mine.twin:
+        mine.changes.add(waves.BUILD, "create as the other end of a pair", nothing, nothing)
+        return
     kind_options.require(want, kind)
     if want.link and not mine.exists(want.link, want.netns):
         raise WrongLink(want.at("link"), f"there is no link {want.link} for {want.name} to stand on")
@@ -27,6 +29,8 @@ def plan_creation(mine: LinkPlan) -> None:
 
         plan_creation(mine)
         return
+    if "peer" in want.options:
+        _check_peer(mine, want.options["peer"])
     at_once = {key: value for key, value in want.attributes.items() if at_creation(kind.name, key)}
     up = goes_up_at_creation(want)
 
@@ -45,7 +49,20 @@ def plan_creation(mine: LinkPlan) -> None:
         return [link.delete(place.index(want.name), want.name)]
 
     words = f"create {want.kind}" + (f" on {want.link}" if want.link else "")
-    mine.changes.add(waves.BUILD, words, Step(want.netns, do, kind.module), Step(want.place, undo))
+    mine.changes.add(waves.BUILD, words, Step(want.netns, do, kind.module or kind.name), Step(want.place, undo))
+
+
+def _check_peer(mine: LinkPlan, peer: t.Mapping[str, t.Any]) -> None:
+    want, netns = mine.want, peer.get("netns") or mine.want.netns
+    name = peer.get("ifname")
+    if name:
+        check_name(name, want.at("options.peer.ifname"))
+    try:
+        host = mine.task.hosts[netns]
+    except NoSuchNamespace as error:
+        raise WrongLink(want.at("options.peer.netns"), str(error)) from None
+    if name and host.find(name) is not None:
+        raise WrongLink(want.at("options.peer.ifname"), f"there is a link {name} already")
 
 
 def _peer(peer: t.Mapping[str, t.Any], place: Place) -> dict[str, t.Any]:

@@ -5,18 +5,32 @@
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
 
-from .host import Host
+if t.TYPE_CHECKING:
+    from .host import Host
 
 Link = t.Dict[str, t.Any]
 
 # Kinds whose links the kernel removes together with the link they stand on.
-STANDING = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan")
+STANDING = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan", "macsec")
+
+
+def kernel_since(major: int, minor: int, release: str = "") -> bool:
+    """Whether the running kernel (or `release`) is Linux major.minor or newer."""
+    found = re.match(r"(\d+)\.(\d+)", release or os.uname().release)
+    return bool(found) and (int(found.group(1)), int(found.group(2))) >= (major, minor)
 
 
 def kind_of(found: Link) -> str | None:
     return (found.get("linkinfo") or {}).get("info_kind")
+
+
+def below(found: Link) -> int | None:
+    """The index of the link that one stands on; VXLANs say so in their own data."""
+    return found.get("link") or ((found.get("linkinfo") or {}).get("info_data") or {}).get("link")
 
 
 def peer_of(host: Host, found: Link) -> Link | None:
@@ -35,12 +49,22 @@ def standing_on(host: Host, found: Link) -> list[Link]:
     return above + ([twin] if twin else [])
 
 
+def by_mac(host: Host, mac: str) -> list[Link]:
+    """The links of that address that are not on top of another one (VLANs share their parent's).
+
+    Ports and bridges share addresses too: a NIC that has the address from its maker comes before those.
+    """
+    found = [one for one in host.links() if kind_of(one) not in STANDING]
+    born = [one for one in found if one.get("permaddr") == mac]
+    return born or [one for one in found if one.get("address") == mac]
+
+
 def lasting(found: t.Mapping[str, t.Any]) -> bool:
     """Whether an address is somebody's, not one that the kernel makes by itself (link-local, autoconfigured, lo's)."""
     if found.get("protocol") in ("kernel_lo", "kernel_ra", "kernel_ll") or found.get("temporary"):
         return False
-    if found["family"] != "inet6":
+    if kernel_since(5, 18):  # which says of every address whether it made it
         return True
-    return not (found["local"].startswith("fe80:") and found["scope"] == "link") and not (
-        found.get("dynamic") and found.get("protocol") is None
-    )
+    if found["scope"] == "host" and found["local"] in ("127.0.0.1", "::1"):
+        return False
+    return found["family"] != "inet6" or not (found["local"].startswith("fe80:") or found.get("dynamic"))

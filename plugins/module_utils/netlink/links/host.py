@@ -13,6 +13,7 @@ from ..errors import NetlinkError
 from ..netns import NetNS
 from ..rtnl import address, link
 from ..rtnl.numbers import AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC
+from .found import below
 
 if t.TYPE_CHECKING:
     from ..genl import GenericSocket
@@ -32,6 +33,7 @@ class Host:
         self._by_name: dict[str, int | None] = {}
         self._addresses: dict[int, list[dict[str, t.Any]]] = {}
         self._relations: dict[str, dict[int, list[Link]]] = {}
+        self._routes: dict[int | None, list[dict[str, t.Any]]] | None = None
         self._whole = False
         self._all_addresses = False
 
@@ -69,17 +71,23 @@ class Host:
         found = self.by_index(index)
         return found["ifname"] if found else str(index)
 
-    def by_mac(self, mac: str) -> list[Link]:
-        """The links with that address that are not on top of another one (VLANs share their parent's address)."""
-        return [found for found in self.links() if found.get("address") == mac and not found.get("link")]
-
     def addresses_of(self, index: int) -> t.Sequence[dict[str, t.Any]]:
         if index not in self._addresses and not self._all_addresses:
             self._addresses[index] = self._sock.dump(address.dump(index), address.decode)
         return self._addresses.get(index, ())
 
     def routes_of(self, index: int) -> list[dict[str, t.Any]]:
-        """The routes through a link that somebody set: those that the kernel makes by itself come back by themselves."""
+        """The routes through a link that somebody set; those that the kernel makes come back by themselves."""
+        if not self._all_addresses:
+            return self._read_routes(index)
+        if self._routes is None:  # of many links: one dump is cheaper than one each
+            self._routes = {}
+            for one in self._read_routes(0):
+                for through in {one.get("oif"), *(hop.get("oif") for hop in one.get("nexthops", ()))}:
+                    self._routes.setdefault(through, []).append(one)
+        return self._routes.get(index, [])
+
+    def _read_routes(self, index: int) -> list[dict[str, t.Any]]:
         from ..rtnl import route
 
         found = []
@@ -88,18 +96,19 @@ class Host:
         return [one for one in found if one.get("protocol") not in ("kernel", "ra")]
 
     def ports_of(self, index: int) -> list[Link]:
-        return self._related("master").get(index, [])
+        return self._related("master", lambda found: found.get("master")).get(index, [])
 
     def above(self, index: int) -> list[Link]:
-        """The links that stand on a link (their `link` is its index)."""
-        return self._related("link").get(index, [])
+        """The links that stand on a link."""
+        return self._related("link", below).get(index, [])
 
-    def _related(self, key: str) -> dict[int, list[Link]]:
+    def _related(self, key: str, reading: t.Callable[[Link], int | None]) -> dict[int, list[Link]]:
         if key not in self._relations:
             relation = self._relations.setdefault(key, {})
             for found in self.links():
-                if found.get(key):
-                    relation.setdefault(found[key], []).append(found)
+                other = reading(found)
+                if other:
+                    relation.setdefault(other, []).append(found)
         return self._relations[key]
 
     def _ask(self, request: t.Any, name: str) -> None:

@@ -38,15 +38,30 @@ def show(value: t.Any) -> str:
     return text if text and text.isprintable() and " " not in text else repr(text)
 
 
-def address(found: t.Mapping[str, t.Any]) -> str:
-    """One address: `10.0.0.1/24 peer 10.0.0.2 metric 5`; scope, label and lifetimes only where they are unusual."""
+def address(found: t.Mapping[str, t.Any], names: t.Container[t.Any] = ()) -> str:
+    """One address: `10.0.0.1/24 peer 10.0.0.2 metric 5`; scope, label and lifetimes only where they are unusual.
+
+    `names` are the link's: they make no unusual label.
+    """
     parts = [f"{found['local']}/{found['prefixlen']}"]
-    for field, word in (("address", "peer"), ("broadcast", "brd"), ("metric", "metric")):
-        if found.get(field):
+    for field, word in (("address", "peer"), ("broadcast", "brd"), ("label", "label"), ("metric", "metric")):
+        if found.get(field) and not (field == "label" and found[field] in names):
             parts.append(f"{word} {found[field]}")
-    if found.get("scope", "global") not in ("global", "universe"):
-        parts.append(f"scope {found['scope']}")
+    scope = found.get("scope") or _usual_scope(found["local"])
+    if scope not in ("global", "universe"):
+        parts.append(f"scope {scope}")
     parts += [flag for flag in SETTABLE if found.get(flag)]
-    if found.get("valid_life_time", FOREVER) != FOREVER:
-        parts.append(f"valid {found['valid_life_time']}s")
+    valid = found.get("valid_life_time", FOREVER)
+    preferred = found.get("preferred_life_time", valid)
+    if valid != FOREVER:
+        parts.append(f"valid {valid}s")
+    if preferred != valid:
+        parts.append(f"preferred {preferred}s")
     return " ".join(parts)
+
+
+def _usual_scope(local: str) -> str:
+    """The scope that an address gets where none is asked for."""
+    if local.startswith("127.") or local == "::1":
+        return "host"
+    return "link" if local.startswith(("fe8", "fe9", "fea", "feb")) else "global"

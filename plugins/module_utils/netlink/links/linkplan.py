@@ -17,14 +17,22 @@ from .found import Link, kind_of
 from .host import Host, Hosts
 from .wanted import Wanted, WrongLink
 
-ALIASES = {"tap": ("tun", {"type": "tap"})}  # kinds under the names that people give them
+# Kinds under the names that people give them.
+ALIASES = {"tap": ("tun", {"type": "tap"}), "tun": ("tun", {"type": "tun"})}
 
 
 class Task:
     """What all links of a task have to know of each other."""
 
-    def __init__(self, hosts: Hosts, located: t.Sequence[tuple[Wanted, Link | None, bool]]) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        located: t.Sequence[tuple[Wanted, Link | None, bool]],
+        twins: t.AbstractSet[tuple[str | None, str]] = frozenset(),
+    ) -> None:
         self.hosts = hosts
+        # By namespace and name: links that come into being as the other end of a pair.
+        self.twins = twins
         there = [(want, found) for want, found, _ in located if want.state != "absent"]
         self._masters = [(want, found) for want, found in there if want.master]
         # The kind of every link that will be there; None where it stays what it is.
@@ -33,15 +41,16 @@ class Task:
             (want.netns, found["ifname"]) for want, found in there if found and found["ifname"] != want.name
         }
         # By namespace and index: links that are removed to be made anew, and those that go with them.
-        self.doomed: set[tuple[t.Optional[str], int]] = set()
+        self.doomed: set[tuple[str | None, int]] = set()
 
     @functools.cached_property
-    def gaining(self) -> set[tuple[t.Optional[str], t.Optional[str]]]:
-        """The masters that get a port, by namespace and name. To be asked when `doomed` is complete."""
+    def gaining(self) -> set[tuple[str | None, str | None]]:
+        """The masters that get a port, or one with another MTU. To be asked when `doomed` is complete."""
         return {
             (want.place, want.master)
             for want, found in self._masters
             if self.master_of(want.place, found) != want.master
+            or want.attributes.get("mtu", found["mtu"]) != found["mtu"]
         }
 
     def master_of(self, netns: str | None, found: Link | None) -> str:
@@ -58,6 +67,8 @@ class LinkPlan:
         kind_name, more = ALIASES.get(want.kind or "", (want.kind, {}))
         present = kind_of(found) if found else None
         self.kind = registry.get(kind_name or present or "")
+        if want.kind == "tap" and want.options.get("type", "tap") != "tap":
+            raise WrongLink(want.at("options.type"), f"contradicts the kind tap, being {want.options['type']}")
         self.want = kind_options.parented(want._replace(kind=kind_name, options={**more, **want.options}), self.kind)
         if self.want.options and not self.kind.name:
             raise WrongLink(want.at("options"), f"{want.name} is a physical link, which has none")
@@ -69,6 +80,7 @@ class LinkPlan:
         self.host: Host = task.hosts[self.home]
         self.moving = found is not None and self.home != want.place
         self.fresh = found is None
+        self.twin = self.fresh and (want.place, want.name) in task.twins
         self.irreconcilable = fixed_differences(self) if found else []
 
     @property
@@ -79,7 +91,8 @@ class LinkPlan:
         return ((self.found or {}).get("linkinfo") or {}).get("info_data") or {}
 
     def exists(self, name: str, netns: str | None) -> bool:
-        return (netns, name) in self.task.kinds or self.task.hosts[netns].find(name) is not None
+        key = (netns, name)
+        return key in self.task.kinds or key in self.task.twins or self.task.hosts[netns].find(name) is not None
 
 
 def fixed_differences(mine: LinkPlan) -> list[tuple[str, t.Any, t.Any]]:
@@ -92,7 +105,7 @@ def fixed_differences(mine: LinkPlan) -> list[tuple[str, t.Any, t.Any]]:
     differing = kinds.differing(mine.kind, mine.options, data)
     ports = [port["ifname"] for port in mine.host.ports_of(found["ifindex"])] if differing and mine.kind.needs else []
     reasons = [
-        (name, data.get(name), value)
+        (name, data.get(name, "unset"), value)
         for name, value in differing.items()
         if name in mine.kind.fixed or (ports and "without ports" in mine.kind.needs.get(name, ()))
     ]
@@ -105,10 +118,10 @@ def fixed_differences(mine: LinkPlan) -> list[tuple[str, t.Any, t.Any]]:
 def parent_name(mine: LinkPlan) -> str | None:
     """The link that this one stands on, by name; None when that cannot be known (it lies in another namespace)."""
     found = mine.found or {}
-    if mine.kind.parent_option:
-        return mine.host.name_of(mine.data().get(mine.kind.parent_option))
     if found.get("link_netnsid") is not None or mine.moving:
         return None
+    if mine.kind.parent_option:
+        return mine.host.name_of(mine.data().get(mine.kind.parent_option))
     return mine.host.name_of(found.get("link"))
 
 

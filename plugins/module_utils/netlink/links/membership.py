@@ -9,33 +9,56 @@ import typing as t
 
 from ..kinds import options as kinds
 from ..kinds import registry
+from ..message import Request
 from ..rtnl import link
 from . import options as kind_options
 from . import waves
 from .found import kind_of
-from .linkplan import LinkPlan
+from .linkplan import LinkPlan, is_up
 from .runner import Place
 from .wanted import WrongLink
 
 
 def plan_master(mine: LinkPlan) -> None:
+    _stay_with_its_master(mine)
     want = mine.want
     if want.master is None:
         return
     if want.master and not mine.exists(want.master, want.place):
         raise WrongLink(want.at("master"), f"there is no link {want.master} to be the master of {want.name}")
-    now = master_now(mine)
-    before = mine.host.name_of((mine.found or {}).get("master")) if mine.found else ""
+    before = mine.host.name_of((mine.found or {}).get("master"))
     mine.changes.show("master", before or None, want.master or None)
+    now = master_now(mine)
     if now == want.master:
         return
 
-    def below(master: str) -> t.Callable[[Place], list[t.Any]]:
-        return lambda place: [link.change(place.index(want.name), want.name, master=place.index(master))]
+    def do(place: Place) -> list[Request]:
+        return [link.change(place.index(want.name), want.name, master=place.index(want.master))]
 
     words = f"master {now or 'none'} -> {want.master or 'none'}"
     number = waves.JOIN_MASTER if want.master else waves.LEAVE_MASTER
-    mine.changes.request(number, words, below(want.master), below(now), depth=0)
+    mine.changes.request(number, words, do, _back(mine, now), depth=0)
+
+
+def _stay_with_its_master(mine: LinkPlan) -> None:
+    """Nothing is said of its master, which is made anew: the link comes back to it."""
+    master = (mine.found or {}).get("master")
+    if mine.want.master is None and not mine.reset and master and (mine.home, master) in mine.task.doomed:
+        mine.want = mine.want._replace(master=mine.host.name_of(master))
+
+
+def _back(mine: LinkPlan, master: str) -> t.Callable[[Place], list[Request]]:
+    """To the master that it had, as the port that it was."""
+    from .restoring import Settings, below_master
+
+    name, found = mine.want.name, mine.found or {}
+    port = below_master(found)[1:] if master else []
+    lost = Settings(mine.host, found).network(found["ifindex"]) if is_up(mine) and crosses_vrf(mine) else []
+    return lambda place: [
+        link.change(place.index(name), name, master=place.index(master)),
+        *port,
+        *lost,
+    ]
 
 
 def plan_port_options(mine: LinkPlan) -> None:
@@ -47,21 +70,42 @@ def plan_port_options(mine: LinkPlan) -> None:
     if kind is None or port is None:
         raise WrongLink(want.at("port_options"), f"{want.name} has no master whose ports have options")
     info = (mine.found or {}).get("linkinfo") or {}
-    present = info.get("info_slave_data") or {} if info.get("info_slave_kind") == kind and not mine.reset else {}
-    wanted = kind_options.split(port, want.port_options, want.at("port_options")).plain
-    for name, value in wanted.items():
-        mine.changes.show(name, present.get(name), value)
-    then = kinds.differing(port, wanted, present)
-    if then:
+    before = info.get("info_slave_data") or {} if info.get("info_slave_kind") == kind else {}
+    present = {} if joins_master(mine) else before
+    wanted = kind_options.split(port, want.port_options, want.at("port_options"))
+    for name, other in wanted.named.items():
+        if other and not mine.exists(other, want.place):
+            raise WrongLink(want.at(f"port_options.{name}"), f"there is no link {other}")
+    told = {**wanted.plain, **wanted.named}
+    shown = {name: mine.host.name_of(before.get(name)) if name in wanted.named else before.get(name) for name in told}
+    for name, value in told.items():
+        mine.changes.show(name, shown[name], value)
+    plain = wanted.plain if joins_master(mine) else kinds.differing(port, wanted.plain, present)
+    named = {
+        name: other
+        for name, other in wanted.named.items()
+        if joins_master(mine) or mine.host.name_of(present.get(name)) != other
+    }
+    if plain or named:
+        then = {**plain, **named}
+        words = ", ".join(f"port's {name} {shown[name]} -> {value}" for name, value in then.items())
         now = {name: present[name] for name in then if name in present}
-        words = ", ".join(f"port's {name} {present.get(name, 'unset')} -> {value}" for name, value in then.items())
-        mine.changes.attributes(
-            waves.PORT,
-            words,
-            {"linkinfo": {"info_slave_kind": kind, "info_slave_data": now}} if now else {},
-            {"linkinfo": {"info_slave_kind": kind, "info_slave_data": then}},
-            partly=True,
-        )
+        mine.changes.request(waves.PORT, words, _port(want.name, kind, then), _port(want.name, kind, now), partly=True)
+
+
+def _port(name: str, kind: str, data: t.Mapping[str, t.Any]) -> t.Callable[[Place], list[Request]]:
+    """Sets options of a port; what a string says where the kernel takes an index is a link's name."""
+    links = registry.links(registry.port(kind).table)
+
+    def build(place: Place) -> list[Request]:
+        values = {
+            option: place.index(value) if option in links and isinstance(value, str) else value
+            for option, value in data.items()
+        }
+        info = {"info_slave_kind": kind, "info_slave_data": values}
+        return [link.change(place.index(name), name, linkinfo=info)] if values else []
+
+    return build
 
 
 def master_now(mine: LinkPlan) -> str:
@@ -77,5 +121,26 @@ def master_kind(mine: LinkPlan) -> str | None:
     return mine.task.kinds.get((mine.want.place, name)) or (kind_of(found) if found else None)
 
 
+def joins_master(mine: LinkPlan) -> bool:
+    return bool(mine.want.master) and mine.want.master != master_now(mine)
+
+
 def joins_bond(mine: LinkPlan) -> bool:
-    return bool(mine.want.master) and mine.want.master != master_now(mine) and master_kind(mine) == "bond"
+    return joins_master(mine) and master_kind(mine) == "bond"
+
+
+def _old_kind(mine: LinkPlan) -> str | None:
+    """The kind of the master that the link has and does not keep."""
+    master = (mine.found or {}).get("master")
+    if not master or mine.reset or mine.want.master in (None, master_now(mine) or None):
+        return None
+    return kind_of(mine.host.by_index(master) or {})
+
+
+def leaves_bond(mine: LinkPlan) -> bool:
+    return _old_kind(mine) == "bond"
+
+
+def crosses_vrf(mine: LinkPlan) -> bool:
+    """A VRF takes its ports down and up again as they come and go."""
+    return _old_kind(mine) == "vrf" or (joins_master(mine) and master_kind(mine) == "vrf")

@@ -5,55 +5,53 @@
 
 from __future__ import annotations
 
-import os
-import re
 import typing as t
 
+from ..message import Request
 from ..netns import OWN
 from ..rtnl import link
 from . import waves
+from .found import kernel_since
 from .restoring import Settings
-from .runner import Step, nothing
+from .runner import Place, Step, nothing
 from .wanted import WrongLink
 
 if t.TYPE_CHECKING:
     from .single import LinkPlan
 
 
-def renames_while_up(release: str = "") -> bool:
-    """Since Linux 6.2 a link may be up while it is renamed."""
-    found = re.match(r"(\d+)\.(\d+)", release or os.uname().release)
-    return bool(found) and (int(found.group(1)), int(found.group(2))) >= (6, 2)
-
-
 def plan_rename(mine: LinkPlan) -> None:
     found, want = mine.found, mine.want
     old, new = found["ifname"], want.name
-    if old == new or new in found.get("altnames", ()) and not want.select:
+    if old == new:
         return
     holder = mine.host.find(new)
-    if holder is not None and holder["ifindex"] != found["ifindex"]:
-        if (mine.home, new) not in mine.task.renamed:
-            raise WrongLink(want.at("name"), f"{old} cannot be renamed to {new}: another link has that name")
-        aside = f"flt{found['ifindex']}"
-        _rename(mine, waves.STEP_ASIDE, old, aside)
-        old = aside
-    _rename(mine, waves.RENAME, old, new)
+    if holder is None or holder["ifindex"] == found["ifindex"]:
+        _rename(mine, waves.RENAME, old, new)
+        return
+    if (mine.home, new) not in mine.task.renamed:
+        raise WrongLink(want.at("name"), f"{old} cannot be renamed to {new}: another link has that name")
+    aside = f"flt{found['ifindex']}"
+    _rename(mine, waves.STEP_ASIDE, old, aside)
+    _rename(mine, waves.RENAME_LATER, aside, new)
 
 
 def _rename(mine: LinkPlan, number: int, old: str, new: str) -> None:
-    index = mine.found["ifindex"]
-    cycle = bool(mine.found["flags"] & link.IFF_UP) and not renames_while_up()
+    found, index = mine.found, mine.found["ifindex"]
+    # Since Linux 6.2 a link may be up while it is renamed.
+    cycle = bool(found["flags"] & link.IFF_UP) and not kernel_since(6, 2)
+    back = Settings(mine.host, found).network(index) if cycle else []
+    altname = [new] if new in found.get("altnames", ()) else []  # a name is given once
 
-    def to(name: str, other: str) -> t.Callable[[t.Any], list[t.Any]]:
-        rename = link.change(index, other, ifname=name)
-        if not cycle:
-            return lambda place: [rename]
-        back = Settings(mine.host, mine.found).network(index)
-        return lambda place: [link.change(index, other, up=False), rename, link.change(index, name, up=True), *back]
+    def to(name: str, before: t.Sequence[Request], after: t.Sequence[Request]) -> t.Callable[[t.Any], list[Request]]:
+        ups = [link.change(index, name, up=up) for up in (False, True)] if cycle else []
+        return lambda place: [*ups[:1], *before, link.change(index, name, ifname=name), *after, *ups[1:], *back]
 
+    drop = [link.delete_altnames(index, altname, old)] if altname else []
+    add = [link.add_altnames(index, altname, old)] if altname else []
     words = f"rename {old} -> {new}" + (" (down for a moment)" if cycle else "")
-    mine.changes.add(number, words, Step(mine.home, to(new, old)), Step(mine.home, to(old, new)), depth=0, partly=cycle)
+    do, undo = Step(mine.home, to(new, drop, [])), Step(mine.home, to(old, [], add))
+    mine.changes.add(number, words, do, undo, depth=0, partly=cycle or bool(altname))
 
 
 def plan_move(mine: LinkPlan) -> None:
@@ -62,7 +60,12 @@ def plan_move(mine: LinkPlan) -> None:
         return
     want, found = mine.want, mine.found
     index, name = found["ifindex"], want.name
-    settings = Settings(mine.host, found).requests(index)
+
+    def back(place: Place) -> list[Request]:
+        home = place.netns_file(mine.home or OWN)
+        return [link.change(place.index(name), name, net_ns_fd=home, new_ifindex=index)]
+
+    settings = Settings(mine.host, found).left_behind(index)
     mine.changes.add(
         waves.MOVE,
         "lose its addresses and master by moving",
@@ -74,9 +77,6 @@ def plan_move(mine: LinkPlan) -> None:
         waves.MOVE,
         f"move to network namespace {want.move_to}",
         Step(mine.home, lambda place: [link.change(index, name, net_ns_fd=place.netns_file(want.move_to))]),
-        Step(
-            want.place,
-            lambda place: [link.change(place.index(name), name, net_ns_fd=place.netns_file(mine.home or OWN))],
-        ),
+        Step(want.place, back),
         depth=1,
     )

@@ -28,6 +28,9 @@ class Split(t.NamedTuple):
 def split(kind: registry.Kind, values: t.Mapping[str, t.Any], where: str) -> Split:
     """Checks `values`. Raises WrongLink."""
     links = registry.links(kind.table)
+    if isinstance(values.get("peer"), dict):
+        # Where it is to lie is no attribute of the kernel's; names of namespaces become files when it is made.
+        values = {**values, "peer": {name: value for name, value in values["peer"].items() if name != "netns"}}
     named = {name: value for name, value in values.items() if name in links and isinstance(value, str)}
     try:
         # A link that is only to be created has no index yet: any will do to check the rest against.

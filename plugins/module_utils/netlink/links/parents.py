@@ -13,25 +13,34 @@ from .wanted import Wanted, WrongLink
 Located = t.Sequence[t.Tuple[Wanted, t.Optional[t.Dict[str, t.Any]], bool]]
 
 
+Key = t.Tuple[t.Optional[str], str]
+
+
 class Depths:
     """How many wanted links lie below each wanted link."""
 
     def __init__(self, located: Located) -> None:
         self._wanted = {(want.place, want.name): want for want, _, _ in located}
-        self._depths: dict[tuple[t.Optional[str], str], int] = {}
+        self._depths: dict[Key, int] = {}
 
     def of(self, want: Wanted) -> int:
-        return self._depth(want, ())
+        key, above = (want.place, want.name), t.cast("dict[Key, Wanted]", {})
+        while key not in self._depths and key in self._wanted:
+            if key in above:
+                chain = [name for _, name in above][[*above].index(key) :]
+                raise WrongLink(want.at("link"), f"the links stand on each other: {' on '.join((*chain, key[1]))}")
+            above[key] = self._wanted[key]
+            key = (above[key].netns, _parent(above[key]))
+        depth = self._depths.get(key, -1)
+        for number, over in enumerate(reversed(above), 1):
+            self._depths[over] = depth + number
+        return self._depths[(want.place, want.name)]
 
-    def _depth(self, want: Wanted, above: tuple[str, ...]) -> int:
-        key = (want.place, want.name)
-        if key not in self._depths:
-            if want.name in above:
-                chain = " on ".join((*above[above.index(want.name) :], want.name))
-                raise WrongLink(want.at("link"), f"the links stand on each other: {chain}")
-            below = self._wanted.get((want.netns, want.link or ""))
-            self._depths[key] = 1 + self._depth(below, (*above, want.name)) if below else 0
-        return self._depths[key]
+
+def _parent(want: Wanted) -> str:
+    """`link`, which some kinds have among their own options."""
+    inside = want.options.get("link")
+    return want.link or (inside if isinstance(inside, str) else "")
 
 
 def refuse_master_loops(hosts: Hosts, located: Located) -> None:

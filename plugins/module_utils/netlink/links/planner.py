@@ -8,9 +8,11 @@ from __future__ import annotations
 import typing as t
 
 from ...plan import Change, Plan
+from ..errors import NoSuchNamespace
+from .found import by_mac
 from .host import FEW, Host, Hosts
 from .linkplan import LinkPlan, Task
-from .parents import Depths, refuse_master_loops
+from .parents import Depths, Located, refuse_master_loops
 from .runner import Runner
 from .single import plan_link
 from .wanted import Wanted, WrongLink
@@ -20,13 +22,14 @@ Found = t.Optional[t.Dict[str, t.Any]]
 
 def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     """What has to happen so that `wanted` is true. Raises WrongLink, NetlinkError while looking."""
-    if len(wanted) > FEW:
-        for netns in {want.netns for want in wanted} | {want.place for want in wanted}:
-            hosts[netns].read_all()
+    _open(hosts, wanted)
     located = [locate(hosts, want) for want in wanted]
+    twins = _twins(located)
+    located = [_born(one, twins) for one in located]
+    _refuse_same(located)
     refuse_master_loops(hosts, located)
     depths = Depths(located)
-    task = Task(hosts, located)
+    task = Task(hosts, located, twins)
     links = []
     for want, found, moved in located:
         if want.state != "absent":
@@ -37,6 +40,51 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     changes = [change for mine in links for change in mine.changes.finished()]
     changes += _removals(hosts, [(want, found) for want, found, _ in located if found and want.state == "absent"])
     return Plan(sorted(changes, key=lambda change: change.wave), run)
+
+
+def _open(hosts: Hosts, wanted: t.Sequence[Wanted]) -> None:
+    """Every namespace that the task works in; of many links everything is read at once."""
+    for want in wanted:
+        for option in ("netns", "move_to"):
+            netns = getattr(want, option)
+            if netns not in hosts and (netns or option == "netns"):
+                try:
+                    host = hosts[netns]
+                except NoSuchNamespace as error:
+                    raise WrongLink(want.at(option), str(error)) from None
+                if len(wanted) > FEW:
+                    host.read_all()
+
+
+def _twins(located: Located) -> set[tuple[str | None, str]]:
+    """The links, by namespace and name, that are created as the other end of a pair."""
+    twins: set[tuple[str | None, str]] = set()
+    for want, found, _ in located:
+        peer = want.options.get("peer") if want.kind == "veth" and found is None else None
+        if isinstance(peer, dict) and peer.get("ifname") and (want.place, want.name) not in twins:
+            twins.add((peer.get("netns") or want.netns, peer["ifname"]))
+    return twins
+
+
+def _born(one: tuple[Wanted, Found, bool], twins: t.AbstractSet[tuple[str | None, str]]) -> t.Any:
+    want, found, moved = one
+    if found is None and want.state != "absent":
+        if (want.netns, want.name) in twins and want.kind in (None, "veth"):
+            return want._replace(kind="veth"), None, moved
+        if not want.kind:
+            raise WrongLink(want.where, _no_such_link(want))
+    return one
+
+
+def _refuse_same(located: Located) -> None:
+    """One link under two of its names."""
+    seen: dict[tuple[str | None, int], Wanted] = {}
+    for want, found, moved in located:
+        if found is not None:
+            key = (want.place if moved else want.netns, found["ifindex"])
+            first = seen.setdefault(key, want)
+            if first is not want:
+                raise WrongLink(want.where, f"{want.name} is the same link as {first.name} at {first.where}")
 
 
 def _refuse_or_doom(links: t.Sequence[LinkPlan]) -> None:
@@ -60,19 +108,19 @@ def _removals(hosts: Hosts, unwanted: t.Sequence[tuple[Wanted, t.Dict[str, t.Any
 
 def locate(hosts: Hosts, want: Wanted) -> tuple[Wanted, Found, bool]:
     """The link that a task means, and whether it already is where it has to move to."""
-    if want.move_to:
-        there = _find(hosts[want.move_to], want)
+    here = hosts[want.netns]
+    if want.move_to and not ("ifindex" in want.select and here.by_index(want.select["ifindex"])):
+        # Indexes are those of the namespace that a link leaves.
+        there = _find(hosts[want.move_to], want if "ifindex" not in want.select else want._replace(select={}))
         if there is not None:
             return _named(want, there), there, True
-    found = _find(hosts[want.netns], want)
-    if found is None and want.state != "absent" and not want.kind:
-        raise WrongLink(want.where, _no_such_link(want))
+    found = _find(here, want)
     return _named(want, found), found, False
 
 
 def _named(want: Wanted, found: Found) -> Wanted:
-    """A link selected by something else than its name keeps the name it has."""
-    return want._replace(name=found["ifname"]) if found and not want.name else want
+    """A link that is meant by something else than its name keeps the name it has."""
+    return want._replace(name=found["ifname"]) if found and not (want.name and want.select) else want
 
 
 def _no_such_link(want: Wanted) -> str:
@@ -90,9 +138,9 @@ def _find(host: Host, want: Wanted) -> Found:
         found = _by_mac(host, want)
     else:
         found = host.find(select.get("name") or select.get("altname") or want.name)
-    if found is None and want.name:
-        return host.find(want.name)
-    if found is not None and select.get("name") not in (None, want.name) and host.find(want.name) not in (None, found):
+    if found is None:
+        return host.find(want.name) if want.name else None
+    if select.get("name") not in (None, want.name) and host.find(want.name) not in (None, found):
         raise WrongLink(
             want.at("select.name"),
             f"both {select['name']} and {want.name} exist, and by names alone nobody can tell whether they were swapped"
@@ -102,7 +150,7 @@ def _find(host: Host, want: Wanted) -> Found:
 
 
 def _by_mac(host: Host, want: Wanted) -> Found:
-    found = host.by_mac(want.select["address"])
+    found = by_mac(host, want.select["address"])
     if len(found) > 1:
         named = [one for one in found if one["ifname"] == want.name]
         if not named:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from ..message import Request
 from ..rtnl import link
 from . import waves
-from .found import Link, kind_of, standing_on
+from .found import Link, kind_of, peer_of, standing_on
 from .linkplan import LinkPlan
-from .restoring import way_back
-from .runner import Step, nothing
+from .restoring import below_master, way_back
+from .runner import Place, Step, nothing
 from .wanted import WrongLink
 
 
@@ -33,9 +34,10 @@ def _doom(mine: LinkPlan, found: Link, below: str) -> None:
     key = (mine.home, found["ifindex"])
     if key in mine.task.doomed:
         return
-    if (mine.home, found["ifname"]) not in mine.task.kinds and found is not mine.found:
+    if not mine.task.kinds.get((mine.home, found["ifname"])) and found is not mine.found:
         raise WrongLink(
-            mine.want.where, f"making {below} anew would remove {found['ifname']} too: list that in this task as well"
+            mine.want.where,
+            f"making {below} anew would remove {found['ifname']} too: list that in this task as well, with its kind",
         )
     mine.task.doomed.add(key)
     for above in standing_on(mine.host, found):
@@ -55,12 +57,29 @@ def plan_removal(mine: LinkPlan) -> None:
     mine.changes.add(waves.REMOVE_TO_RECREATE, words, do, undo, depth=-mine.changes.depth)
     mine.fresh, mine.moving = True, False
     for port in mine.host.ports_of(index):
+        # Ports that the task speaks of are planned there.
         if (want.place, port["ifname"]) not in mine.task.kinds and want.place == mine.home:
-            _take_back(mine, port["ifname"])
+            _take_back(mine, port)
 
 
-def _take_back(mine: LinkPlan, port: str) -> None:
+def plan_loss(mine: LinkPlan) -> None:
+    """A link that goes because the one below it is made anew."""
+    found = mine.found
+    paired = peer_of(mine.host, found) is not None  # the other end's way back makes both
+    undo = nothing if paired else way_back(mine.host, mine.home, found)
+    mine.changes.add(
+        waves.REMOVE_TO_RECREATE, "goes with the link below it, to be made anew", nothing, undo, -mine.changes.depth
+    )
+    mine.fresh, mine.moving = True, False
+
+
+def _take_back(mine: LinkPlan, found: Link) -> None:
     """A port that the task does not speak of comes back to its master."""
     master = mine.want.name
-    step = Step(mine.home, lambda place: [link.change(place.index(port), port, master=place.index(master))])
-    mine.changes.add(waves.JOIN_MASTER, f"take back port {port}", step, nothing, depth=0)
+    options = below_master(found)[1:]
+    port = found["ifname"]
+
+    def do(place: Place) -> list[Request]:
+        return [link.change(place.index(port), port, master=place.index(master)), *options]
+
+    mine.changes.add(waves.JOIN_MASTER, f"take back port {port}", Step(mine.home, do), nothing, depth=0)

@@ -10,7 +10,7 @@ import typing as t
 from ...plan import Change
 from ..rtnl import link
 from . import waves
-from .found import Link, kind_of, lasting, peer_of, standing_on
+from .found import Link, below, kind_of, lasting, peer_of, standing_on
 from .host import Host, Hosts
 from .line import address as address_words
 from .line import line
@@ -29,7 +29,8 @@ class Removal:
     def add(self, want: Wanted, found: Link) -> None:
         self._add(want.place, found, True, 0)
 
-    def _add(self, netns: str | None, found: Link, asked: bool, depth: int) -> None:
+    def _add(self, netns: str | None, found: Link, asked: bool, depth: int, below: int = 0) -> None:
+        """`below`: the link over which this one was come by, so that a pair does not go round in circles."""
         key = (netns, found["ifindex"])
         if key in self._found:
             _, _, before, deep = self._found[key]
@@ -37,8 +38,8 @@ class Removal:
         self._found[key] = (found["ifname"], found, asked, depth)
         host = self._hosts[netns]
         for above in standing_on(host, found):
-            if depth < 16:  # stacks are shallow; a loop of peers (veth) ends here too
-                self._add(netns, above, False, depth + 1)
+            if above["ifindex"] != below:
+                self._add(netns, above, False, depth + 1, found["ifindex"])
 
     def changes(self) -> list[Change]:
         return [self._change(netns, *entry) for (netns, _), entry in self._found.items()]
@@ -69,7 +70,7 @@ def summary(host: Host, found: Link) -> dict[str, t.Any]:
         "kind": kind_of(found),
         "admin": "up" if found["flags"] & link.IFF_UP else "down",
         "mtu": found.get("mtu"),
-        "link": host.name_of(found.get("link")) or None if found.get("link_netnsid") is None else None,
+        "link": host.name_of(below(found)) or None if found.get("link_netnsid") is None else None,
         "master": host.name_of(found.get("master")) or None,
-        "addr": [address_words(one) for one in host.addresses_of(found["ifindex"]) if lasting(one)],
+        "addr": [address_words(one, [found["ifname"]]) for one in host.addresses_of(found["ifindex"]) if lasting(one)],
     }

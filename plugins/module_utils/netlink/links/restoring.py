@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..errors import NetlinkEncodeError
 from ..kinds import registry
 from ..message import Request
 from ..rtnl import address, link
@@ -24,9 +25,9 @@ def way_back(host: Host, netns: str | None, found: Link) -> t.Any:
     twin = peer_of(host, found)
     if known is None or (kind == "veth" and twin is None) or kind == "wireguard":
         return None
-    ports = [(port["ifindex"], port["ifname"]) for port in host.ports_of(found["ifindex"])]
     settings = Settings(host, found)
     peer_settings = Settings(host, twin) if twin else None
+    ports = _ports_back(host, found)
 
     def build(place: Place) -> list[Request]:
         index = found["ifindex"]
@@ -36,9 +37,35 @@ def way_back(host: Host, netns: str | None, found: Link) -> t.Any:
             requests, index = [], _recreate_tun(place, netns, found)
         requests += settings.requests(index)
         requests += peer_settings.requests(twin["ifindex"]) if peer_settings else []
-        return requests + [link.change(port, name, master=index) for port, name in ports]
+        return requests + ports
 
     return Step(netns, build)
+
+
+def _ports_back(host: Host, found: Link) -> list[Request]:
+    ports = host.ports_of(found["ifindex"])
+    requests = [request for port in ports for request in below_master(port)]
+    mtus = [port["mtu"] for port in ports] or [found["mtu"]]
+    if kind_of(found) == "bridge" and found["mtu"] != min(mtus):  # set, not that of its ports
+        requests.append(link.change(found["ifindex"], found["ifname"], mtu=found["mtu"]))
+    return requests
+
+
+def below_master(found: Link) -> list[Request]:
+    """Makes a link a port of its master again, with its options as a port."""
+    index, name, info = found["ifindex"], found["ifname"], found.get("linkinfo") or {}
+    kind = info.get("info_slave_kind") or ""
+    known = registry.port(kind)
+    requests = [link.change(index, name, master=found.get("master") or 0)]
+    unsent = known.read_only | {"state"} if known else ()
+    data = {
+        key: value
+        for key, value in (info.get("info_slave_data") or {}).items()
+        if key in (known.table if known else ()) and key not in unsent and (value or kind != "bond")
+    }
+    if data:  # a bond refuses what its mode does not know, of whatever value
+        requests.append(link.change(index, name, linkinfo={"info_slave_kind": kind, "info_slave_data": data}))
+    return requests
 
 
 def _recreate_tun(place: Place, netns: str | None, found: Link) -> int:
@@ -55,6 +82,8 @@ def recreation(host: Host, found: Link, known: registry.Kind) -> Request:
     data = (found.get("linkinfo") or {}).get("info_data") or {}
     unsent = known.read_only | known.write_only
     options = {key: value for key, value in data.items() if key in known.table and key not in unsent}
+    options.pop("active_slave", None)  # its ports come later
+    options = _consistent(known, options)
     twin = peer_of(host, found)
     if twin:
         options = {"peer": {"ifname": twin["ifname"], "address": twin.get("address"), "ifindex": twin["ifindex"]}}
@@ -63,6 +92,19 @@ def recreation(host: Host, found: Link, known: registry.Kind) -> Request:
         values["link"] = found.get("link")
     info = {"info_data": options} if options else {}
     return link.new(found["ifname"], known.name, index=found["ifindex"], linkinfo=info, **values)
+
+
+def _consistent(known: registry.Kind, options: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The kernel shows more than it takes: options that another one rules out (by a bond's mode) are left out."""
+    while True:
+        try:
+            known.check(options)
+        except NetlinkEncodeError as error:
+            if error.attribute not in options:
+                return options
+            options = {key: value for key, value in options.items() if key != error.attribute}
+        else:
+            return options
 
 
 class Settings:
@@ -75,15 +117,22 @@ class Settings:
         self.routes = host.routes_of(index) if found["flags"] & link.IFF_UP else []
 
     def requests(self, index: int) -> list[Request]:
-        """Alias, names, master, admin state, addresses and routes of a link that is there again."""
+        """Everything of a link that was made anew, but what its creation gave it."""
         found, name = self.found, self.found["ifname"]
         requests = []
         if found.get("ifalias"):
             requests.append(link.change(index, name, ifalias=found["ifalias"]))
         if found.get("altnames"):
             requests.append(link.add_altnames(index, found["altnames"], name))
-        if found.get("master"):
-            requests.append(link.change(index, name, master=found["master"]))
+        spec = found.get("af_spec") or {}
+        if spec.get("inet6", {}).get("addr_gen_mode") in ("none", "random"):
+            requests.append(link.change(index, name, af_spec=spec))
+        return requests + self.left_behind(index)
+
+    def left_behind(self, index: int) -> list[Request]:
+        """Master, admin state, addresses and routes: what a link loses by moving to another namespace."""
+        found, name = self.found, self.found["ifname"]
+        requests = below_master({**found, "ifindex": index}) if found.get("master") else []
         if found["flags"] & link.IFF_UP:
             requests.append(link.change(index, name, up=True))
         return requests + self.network(index)

@@ -10,6 +10,7 @@ import typing as t
 from ..kinds import options as kinds
 from ..rtnl import link
 from . import waves
+from .found import standing_on
 from .linkplan import LinkPlan, at_creation, is_up
 from .runner import Place, Step, nothing
 from .wanted import WrongLink
@@ -29,7 +30,7 @@ def plan_options(mine: LinkPlan) -> None:
         return
     words = ", ".join(f"{name} {data.get(name, 'unset')} -> {value}" for name, value in then.items())
     sent = kinds.change(kind, data, then)
-    back = {name: data[name] for name in sent if name in data}
+    back = kinds.change(kind, {**data, **then}, {name: data.get(name, _off(value)) for name, value in then.items()})
     down = is_up(mine) and any("down" in kind.needs.get(name, ()) for name in then)
     lost = _lost(mine) if down else []
     name = mine.want.name
@@ -45,6 +46,14 @@ def plan_options(mine: LinkPlan) -> None:
 
     words += " (down for a moment)" if down else ""
     mine.changes.request(waves.BUILD, words, setting(sent), setting(back), partly=True)
+
+
+OFF = {bool: False, int: 0, list: []}
+
+
+def _off(value: t.Any) -> t.Any:
+    """What an option was that the kernel did not tell, by what it becomes; None (not sent) where nobody can say."""
+    return OFF.get(type(value))
 
 
 def _lost(mine: LinkPlan) -> list[t.Any]:
@@ -83,18 +92,40 @@ def plan_attributes(mine: LinkPlan) -> None:
         now = found.get(key, "" if key == "ifalias" else None)
         mine.changes.show(NAMES.get(key, key), now or None, value or None)
         if mine.fresh:
-            if not at_creation(mine.kind.name, key) or not mine.kind.by_rtnetlink:
+            if mine.twin or not at_creation(mine.kind.name, key) or not mine.kind.by_rtnetlink:
                 _set_after_creation(mine, key, value)
         elif now != value:
-            number, depth = waves.BUILD, mine.changes.depth
-            if key == "mtu" and value < now:
-                number, depth = waves.LOWER_MTU, -depth
             words = f"{NAMES.get(key, key)} {now or 'none'} -> {value or 'none'}"
-            mine.changes.attributes(number, words, {key: now}, {key: value}, depth=depth)
+            if key == "mtu" and value < now:
+                _lower_mtu(mine, words, now, value)
+            else:
+                mine.changes.attributes(waves.BUILD, words, {key: now}, {key: value})
     if "mtu" in mine.want.attributes and (mine.want.place, mine.want.name) in mine.task.gaining:
         mtu = {"mtu": mine.want.attributes["mtu"]}
         if mine.kind.name == "bridge":
             mine.changes.attributes(waves.PORT, f"mtu {mtu['mtu']} held against its new ports'", mtu, mtu)
+
+
+LEAST_FOR_IPV6 = 1280  # bytes; below, the kernel takes IPv6 from the link
+
+
+def _lower_mtu(mine: LinkPlan, words: str, now: int, then: int) -> None:
+    """What stands on the link follows it down, but not up again: the way back brings it along."""
+    name, index = mine.want.name, mine.found["ifindex"]
+    above = [(one["ifindex"], one["ifname"], one["mtu"]) for one in standing_on(mine.host, mine.found)]
+    back = [link.change(other, called, mtu=mtu) for other, called, mtu in above if mtu > then and not mine.moving]
+    if then < LEAST_FOR_IPV6 <= now and not mine.reset:
+        from .restoring import Settings
+
+        back += Settings(mine.host, mine.found).network(index)
+
+    def undo(place: Place) -> list[t.Any]:
+        return [link.change(place.index(name), name, mtu=now), *back]
+
+    def do(place: Place) -> list[t.Any]:
+        return [link.change(place.index(name), name, mtu=then)]
+
+    mine.changes.request(waves.LOWER_MTU, words, do, undo, depth=-mine.changes.depth)
 
 
 def _set_after_creation(mine: LinkPlan, key: str, value: t.Any) -> None:

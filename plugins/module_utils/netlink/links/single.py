@@ -42,13 +42,15 @@ def plan_link(mine: LinkPlan) -> None:
 
 
 def _begin_anew(mine: LinkPlan) -> None:
-    """A link that is removed on the way, by this task or with the link below it, is planned as one that is not there."""
+    """A link that is removed on the way, itself or with the one below it, is planned as one that is not there."""
     if mine.irreconcilable:
         from .recreation import plan_removal
 
         plan_removal(mine)
     elif mine.found and (mine.home, mine.found["ifindex"]) in mine.task.doomed:
-        mine.fresh, mine.moving = True, False
+        from .recreation import plan_loss
+
+        plan_loss(mine)
 
 
 def _place(mine: LinkPlan) -> None:

@@ -73,7 +73,7 @@ def _plan_one(mine: LinkPlan, where: str, wanted: t.Mapping[str, t.Any], now: Se
         then["address"] = then["address"].lower().replace("-", ":")
     changed = {key: value for key, value in then.items() if now.get(key) != value}
     mine.changes.show(f"vf {vf}", {key: now.get(key) for key in then}, dict(then))
-    for key, value in list(changed.items()):
+    for key in list(changed):
         for pair in TOGETHER:
             if key in pair:  # the kernel takes both at once: the other one stays as it is, or as it is wanted
                 changed.update({one: then.get(one, now.get(one)) for one in pair})

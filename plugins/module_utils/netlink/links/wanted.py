@@ -34,22 +34,22 @@ class Wanted(t.NamedTuple):
     name: str
     select: t.Mapping[str, t.Any]
     state: str = "present"
-    netns: t.Optional[str] = None
-    move_to: t.Optional[str] = None
-    kind: t.Optional[str] = None
+    netns: str | None = None
+    move_to: str | None = None
+    kind: str | None = None
     options: t.Mapping[str, t.Any] = {}
-    link: t.Optional[str] = None
+    link: str | None = None
     attributes: t.Mapping[str, t.Any] = {}  # by IFLA_* name: mtu, address, ifalias, txqlen
     altnames: t.Sequence[str] = ()
     altnames_exact: bool = False
-    master: t.Optional[str] = None  # "": none
-    ports: t.Optional[t.Sequence[str]] = None
+    master: str | None = None  # "": none
+    ports: t.Sequence[str] | None = None
     port_options: t.Mapping[str, t.Any] = {}
-    addresses: t.Optional[t.Sequence[t.Mapping[str, t.Any]]] = None
+    addresses: t.Sequence[t.Mapping[str, t.Any]] | None = None
     addresses_exact: bool = True
     recreate: bool = False
     vfs: t.Sequence[t.Mapping[str, t.Any]] = ()
-    wireguard: t.Optional[t.Mapping[str, t.Any]] = None
+    wireguard: t.Mapping[str, t.Any] | None = None
 
     @property
     def place(self) -> str | None:
@@ -170,7 +170,8 @@ ADDRESS_OPTIONS = {
     "preferred_lft": "preferred_life_time",
     **{name: name for name in ("broadcast", "scope", "label", "metric", *addresses.SETTABLE)},
 }
-IPV4_ONLY = ("broadcast", "scope", "label")  # IPv6 has no broadcast and no labels, and the kernel says what scope it has
+# IPv6 has no broadcast and no labels, and its scopes are in the addresses.
+IPV4_ONLY = ("broadcast", "scope", "label")
 OPTION_OF = {"local": "address", "address": "peer", "lifetimes": "valid_lft"}  # where the kernel's name is another
 
 
@@ -210,7 +211,7 @@ def _address(item: t.Any, where: str) -> dict[str, t.Any]:
 
 def _prefix(text: t.Any, where: str) -> Prefix:
     try:
-        return prefixes.parse(text if isinstance(text, str) else repr(text))
+        return prefixes.parse(text)
     except ValueError as error:
         raise WrongLink(where, str(error)) from None
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 REMOVE_TO_RECREATE = 10  # before anything takes the name; what stands on top goes first
 STEP_ASIDE = 20  # names that are to be swapped
 RENAME = 21
+RENAME_LATER = 22  # to names that others just gave up
 MOVE = 30
 LOWER_MTU = 40  # what stands on top first
 BUILD = 50  # creations, and changes in place; what stands on top last
 LEAVE_MASTER = 60
 JOIN_MASTER = 61
 PORT = 62  # settings that only a port has, MTUs of masters that follow their ports
+GO_DOWN = 65  # before the addresses: down takes those of IPv6 along
 DROP_ADDRESS = 70
 ADD_ADDRESS = 71
 KEYS = 75  # of WireGuard: before it goes up, so that no packet leaves unencrypted by them
-GO_DOWN = 80
 GO_UP = 81
 REMOVE = 90
