@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
 
 def _scaled(value: t.Any, units: t.Mapping[str, float], bare: float, example: str) -> float:
     """`value` times its unit; a bare number is of the unit `bare`."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
         return value * bare
     match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     unit = match.group(2).lower() if match else None
@@ -58,7 +58,7 @@ def microseconds(value: t.Any) -> float:
 
 def ticks(duration: float) -> int:
     """Of `duration` seconds, at least one, so that something small does not become nothing."""
-    counted = math.ceil(round(duration / TICK, 3))
+    counted = math.ceil(duration / TICK - 1e-6)  # the millionth is the error of the division
     if counted > MOST:
         raise ValueError(f"takes at most {MOST * TICK:.0f} s, not {duration} s")
     return counted
