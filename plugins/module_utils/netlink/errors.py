@@ -31,19 +31,26 @@ class NetlinkEncodeError(ValueError):
         return NetlinkEncodeError(f"{outer}.{self.attribute}", self.reason)
 
 
-class NetlinkTimeout(OSError):
+class NetlinkFailure(OSError):
+    """What went wrong is said in words; the number of the errno is for programs (`errno`)."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+class NetlinkTimeout(NetlinkFailure):
     """Nothing came before the deadline."""
 
 
-class NetlinkOverrun(OSError):
+class NetlinkOverrun(NetlinkFailure):
     """The kernel dropped messages for this socket (ENOBUFS): what was received is not the whole."""
 
 
-class DumpInterrupted(OSError):
+class DumpInterrupted(NetlinkFailure):
     """The table changed while it was read, at every attempt: no consistent picture could be had."""
 
 
-class NoSuchNamespace(OSError):
+class NoSuchNamespace(NetlinkFailure):
     """There is no network namespace of that name, path or pid."""
 
 
@@ -56,7 +63,7 @@ class ExtAck(t.NamedTuple):
     allowed: str = ""  # what the kernel's policy allows there, e.g. "68..65535"
 
 
-class NetlinkError(OSError):
+class NetlinkError(NetlinkFailure):
     """The kernel refused a request.
 
     `errno` as the kernel gave it, `operation` what was being done to what ("RTM_NEWLINK br0"), `ack` an `ExtAck`.
@@ -81,6 +88,3 @@ class NetlinkError(OSError):
             if value
         ]
         return f"{operation}: {said}" + (f" [{', '.join(notes)}]" if notes else "")
-
-    def __str__(self) -> str:
-        return str(self.strerror)

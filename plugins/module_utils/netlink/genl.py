@@ -16,7 +16,7 @@ import typing as t
 
 from .attribute import BYTES, STRING, U16, U32, Codec, Table, string, walk
 from .channel import NETLINK_GENERIC, SEND_SIZE, NetlinkSocket
-from .errors import NetlinkDecodeError, NetlinkError
+from .errors import NetlinkDecodeError, NetlinkError, NetlinkFailure
 from .exchange import Batch, Decode, chunks
 from .message import Request
 from .netns import NetNS
@@ -27,11 +27,8 @@ GENL_ID_CTRL = 16
 CTRL_CMD_GETFAMILY = 3
 
 
-class NoSuchFamily(OSError):
+class NoSuchFamily(NetlinkFailure):
     """The kernel has no generic netlink family of that name, and no module that brings it."""
-
-    def __str__(self) -> str:
-        return str(self.strerror)
 
 
 class Family(t.NamedTuple):
