@@ -181,7 +181,7 @@ class Events:
 
 
 def wait_for(
-    look: t.Callable[[], Found], topics: t.Sequence[str], timeout: float, what: str, netns: NetNS = None
+    look: t.Callable[[], Found | None], topics: t.Sequence[str], timeout: float, what: str, netns: NetNS = None
 ) -> Found:
     """What `look()` returns once that is true; it is asked at first, and again whenever one of `topics` changed.
 

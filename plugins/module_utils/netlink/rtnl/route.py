@@ -404,9 +404,11 @@ def _attributes(route: t.Mapping[str, t.Any], family: int) -> bytes:
 
 
 @functools.lru_cache(maxsize=4096)
-def _encode_rest(family: int, bits: int, deleting: bool, items: tuple[tuple[str, t.Any], ...]) -> tuple[bytes, bytes]:
+def _encode_rest(
+    family: int, bits: int, deleting: bool, names: tuple[str, ...], values: tuple[t.Any, ...]
+) -> tuple[bytes, bytes]:
     """What stands before and behind the destination's bytes; `family` is 0 for a default route."""
-    route = dict(items)
+    route = dict(zip(names, values))
     family = family or _family(route)
     source = route.get("from") or "default"
     header = RTMSG.pack(
@@ -431,11 +433,11 @@ def _encode(route: t.Mapping[str, t.Any], deleting: bool = False) -> bytes:
     if not rest.get("flags"):
         rest.pop("flags", None)
     family, raw, bits = split(target) if target and target != "default" else (0, b"", 0)
-    items = tuple(rest.items())
+    names, values = tuple(rest), tuple(rest.values())
     try:
-        before, after = _encode_rest(family, bits, deleting, items)
+        before, after = _encode_rest(family, bits, deleting, names, values)
     except TypeError:  # a value that is a list or a dictionary: not to be remembered
-        before, after = _encode_rest.__wrapped__(family, bits, deleting, items)
+        before, after = _encode_rest.__wrapped__(family, bits, deleting, names, values)
     return before + raw + after if bits else before + after
 
 
