@@ -4,6 +4,7 @@ GUESTS ?= debian
 SESSION ?= default
 KEEP ?=
 TARGETS ?=
+ARGS ?=
 TOOLS = $(PYTHON) tests/tools
 TESTBED = $(PYTHON) tests/testbed/testbed.py --session $(SESSION)
 
@@ -38,8 +39,8 @@ integration: ## targets in a namespace here and on the guest (TARGETS="a b" for 
 docs: ## the collection's documentation as HTML
 	@$(TOOLS) docs
 
-bench: ## compare speed and memory with other tools
-	@$(TOOLS) bench
+bench: ## compare speed and memory with other tools (ARGS="--help" for its options)
+	@$(TOOLS) bench $(if $(ARGS),-- $(ARGS))
 
 build: ## the collection as an archive in dist/
 	@$(TOOLS) build
@@ -67,7 +68,8 @@ guest-inventory: ## print the running guests as an Ansible inventory
 guest-stop: ## stop the session's guests
 	@$(TESTBED) stop
 
-clean: guest-stop ## stop guests; remove logs, copies and archives, keep what is slow to make
+clean: ## stop all guests; remove logs, copies and archives, keep what is slow to make
+	@$(TESTBED) stop --all
 	@rm -rf dist .cache/logs .cache/tree .cache/docs
 
 distclean: clean ## also remove the virtual environment and the images

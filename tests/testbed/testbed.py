@@ -19,7 +19,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Iterator
+from typing import IO, Iterable, Iterator
 
 import guest as guests
 import inventory
@@ -120,9 +120,15 @@ def guard(session: Path, options: argparse.Namespace) -> None:
 
 
 def stop(session: Path, options: argparse.Namespace) -> None:
+    sessions = [path for path in SESSIONS.glob("*") if path.is_dir()] if options.all else [session]
+    for each in sessions:
+        _stop(each, options.guests or RECIPES)
+
+
+def _stop(session: Path, names: Iterable[str]) -> None:
     with locked(session):
         for known in _known(session):
-            if known.name in (options.guests or RECIPES):
+            if known.name in names:
                 guests.stop(known)
                 print(f"{known.name}: stopped")
 
@@ -176,7 +182,9 @@ def _parser() -> argparse.ArgumentParser:
     starting = verb("start", start, "start guests and wait until they can be used")
     starting.add_argument("guests", **names)
     starting.add_argument("--follow", type=int, metavar="PID", help="stop them when PID is gone")
-    verb("stop", stop, "stop guests, all of the session by default").add_argument("guests", **names)
+    stopping = verb("stop", stop, "stop guests, all of the session by default")
+    stopping.add_argument("guests", **names)
+    stopping.add_argument("--all", action="store_true", help="those of every session of this checkout")
     verb("list", list_, "list the guests of all sessions of this checkout")
     listing = verb("inventory", inventory_, "print the running guests as an Ansible inventory")
     listing.add_argument("--json", action="store_true", help="as JSON rather than YAML")

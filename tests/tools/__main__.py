@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
+import os
 import sys
 import time
 from typing import Sequence
@@ -72,14 +72,11 @@ def run_quickstart(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """The comparison talks for itself, with its own progress and table."""
+    """Become the comparison, which has its own progress, table and way to stop."""
     need_root("make bench")
-    prepare({})
-    script = ROOT / "tests" / "benchmarks" / "run.py"
-    if not script.exists():
-        raise Stop(f"there is no {script.relative_to(ROOT)}")
-    argv = [str(VENV / "bin" / "python"), str(script), *options.words]
-    return subprocess.run(argv, cwd=ROOT, env=environment.tools(), check=False).returncode
+    prepare()
+    python, script = str(VENV / "bin" / "python"), ROOT / "tests" / "benchmarks" / "run.py"
+    os.execve(python, [python, str(script), *options.words], environment.tools())
 
 
 def simple(act, *groups: dict[str, str]) -> int:

@@ -65,7 +65,7 @@ def run(
             start_new_session=True,
             preexec_fn=_end_with_parent,
         )
-        status = _attend(title, child, began)
+        status = _attend(title, child, began, log)
     seconds = time.monotonic() - began
     if status != 0:
         say(f"  {title}: FAILED with status {status} after {seconds:.1f} s; the log ends:")
@@ -96,13 +96,14 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _attend(title: str, child: subprocess.Popen, began: float) -> int:
+def _attend(title: str, child: subprocess.Popen, began: float, log: Path) -> int:
     try:
         while True:
             try:
                 return child.wait(SIGN_OF_LIFE)
             except subprocess.TimeoutExpired:
-                say(f"  {title}: {time.monotonic() - began:.0f} s so far")
+                said = "".join(last_lines(log, 1))[:70].strip()
+                say(f"  {title}: {time.monotonic() - began:.0f} s so far" + (f", at: {said}" if said else ""))
     finally:
         end_group(child)
 
