@@ -204,6 +204,7 @@ def main() -> int:
     if hasattr(options, "guests") and not options.guests and options.act is not stop:
         options.guests = list(RECIPES)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"  # `su` leaves it out
     try:
         if unknown:
             raise TestbedError(f"no such guest: {', '.join(sorted(unknown))}")

@@ -32,6 +32,7 @@ STAGES = {
     "sanity": sanity,
     "integration": integration,
 }
+SYSTEM = "/usr/sbin:/sbin"
 NEED_ROOT = {"kernel", "integration"}  # they make namespaces and guests
 
 
@@ -112,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> int:
     options = _parser().parse_args()
     interrupt_on_signals()
+    os.environ["PATH"] = os.environ.get("PATH", os.defpath) + os.pathsep + SYSTEM  # `su` leaves it out
     try:
         return options.act(options)
     except Stop as stop:
