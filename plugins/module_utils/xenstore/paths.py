@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paths of XenStore: what is one, and joining them (docs/misc/xenstore.txt of Xen)."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .errors import InvalidPath, UnexpectedPacket
+
+ABSOLUTE_MAX, RELATIVE_MAX = 3072, 2048  # bytes (xs_wire.h: XENSTORE_*_PATH_MAX)
+
+PATH = re.compile(rb"[-A-Za-z0-9/_@]+\Z")
+LISTING = re.compile(rb"(?:[-A-Za-z0-9_@]+\0)*\Z")
+
+AnyPath = t.Union[bytes, str]
+
+
+def check(path: AnyPath) -> bytes:
+    """`path` as bytes. Raises InvalidPath."""
+    if isinstance(path, str):
+        path = path.encode("utf-8", "surrogateescape")
+    if not PATH.match(path):
+        raise InvalidPath(path, "a path takes letters, digits and -/_@")
+    if path[-1:] == b"/" and path != b"/":
+        raise InvalidPath(path, "only the root's path ends with a /")
+    if b"//" in path:
+        raise InvalidPath(path, "a path has no empty names")
+    most = ABSOLUTE_MAX if path[:1] == b"/" else RELATIVE_MAX
+    if len(path) > most:
+        raise InvalidPath(path, f"{len(path)} bytes, and {most} is the most")
+    return path
+
+
+def check_node(path: AnyPath) -> bytes:
+    """A path that can hold a value: not one of the special ones, which are only watched. Raises InvalidPath."""
+    checked = check(path)
+    if checked[:1] == b"@":
+        raise InvalidPath(checked, "is a special path: it can be watched, and have permissions")
+    return checked
+
+
+def check_removable(path: AnyPath) -> bytes:
+    """A path that may be removed: oxenstored would empty the whole store for "/". Raises InvalidPath."""
+    checked = check_node(path)
+    if checked == b"/":
+        raise InvalidPath(checked, "the root holds the whole store and is not removed")
+    return checked
+
+
+def join(parent: bytes, name: bytes) -> bytes:
+    if not name:
+        return parent
+    return parent + name if parent[-1:] == b"/" else b"%s/%s" % (parent, name)
+
+
+def parents(path: bytes) -> list[bytes]:
+    """Those above an absolute `path`, the nearest to the root first, without the root."""
+    names = path.split(b"/")[1:-1]
+    return [b"/" + b"/".join(names[: count + 1]) for count in range(len(names))]
+
+
+def names_of(listing: bytes) -> list[bytes]:
+    """The children's names in a daemon's listing. Raises UnexpectedPacket."""
+    if not LISTING.match(listing):
+        raise UnexpectedPacket(f"a listing of children holds what is no name: {listing[:64]!r}")
+    return listing[:-1].split(b"\0") if listing else []
