@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 import typing as t
 
 
@@ -44,3 +45,13 @@ def vlans(netns: str) -> dict[str, list[dict[str, t.Any]]]:
     """The VLANs of each bridge and port by its name; `bridge` shows no flags now as an empty list, now not at all."""
     found = {one["ifname"]: one["vlans"] for one in shown(netns, "bridge -compressvlans vlan")}
     return {name: [{key: vlan[key] for key in vlan if vlan[key]} for vlan in found[name]] for name in found}
+
+
+def steadily(ours: t.Callable[[], t.Any], theirs: t.Callable[[], t.Any]) -> tuple[t.Any, t.Any]:
+    """What both read while nothing changed: links that came up a moment ago still get routes and neighbours."""
+    for _ in range(50):
+        before, shown_meanwhile, after = ours(), theirs(), ours()
+        if before == after:
+            return after, shown_meanwhile
+        time.sleep(0.1)
+    raise AssertionError("it never held still")

@@ -29,7 +29,7 @@ WANTED = [
 
 @pytest.fixture
 def device(netns):
-    iproute2.pair(netns)
+    iproute2.pair(netns, quiet=True)
     return 10
 
 

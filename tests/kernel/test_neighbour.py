@@ -28,7 +28,7 @@ AGES = ("used", "confirmed", "updated", "refcnt", "probes")
 
 @pytest.fixture
 def rtnl(netns, rtnl):
-    iproute2.pair(netns, index=DEVICE)
+    iproute2.pair(netns, index=DEVICE, quiet=True)
     iproute2.run(netns, "ip addr add 10.0.0.1/24 dev v0", "ip addr add fd00::1/64 dev v0 nodad")
     return rtnl
 
@@ -50,14 +50,14 @@ def steady(found):
 def test_read_as_ip_shows_them(netns, rtnl):
     add_all(rtnl)
     index = iproute2.indexes(netns)
-    theirs = [
-        {**iproute2.without_nulls(one), "index": index[one["dev"]]}
-        for one in iproute2.shown(netns, "ip -s neigh show nud all")
-    ]
+    ours, shown = iproute2.steadily(
+        lambda: steady(read(rtnl)), lambda: iproute2.shown(netns, "ip -s neigh show nud all")
+    )
+    theirs = [{**iproute2.without_nulls(one), "index": index[one["dev"]]} for one in shown]
     for one in theirs:
         one["family"] = "inet6" if ":" in one["dst"] else "inet"
         del one["dev"]
-    assert steady(read(rtnl)) == steady(theirs)
+    assert ours == steady(theirs)
     (proxy,) = read(rtnl, proxy=True)
     assert proxy == {"dst": "10.0.0.19", "index": DEVICE, "family": "inet", "proxy": True, "state": []}
 

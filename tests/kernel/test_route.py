@@ -48,7 +48,7 @@ NEXTHOPS = [
 
 @pytest.fixture
 def rtnl(netns, rtnl):
-    iproute2.pair(netns, index=DEVICE)
+    iproute2.pair(netns, index=DEVICE, quiet=True)
     iproute2.run(netns, "ip link set lo up", "ip addr add 10.0.0.1/24 dev v0", "ip addr add fd00::1/64 dev v0 nodad")
     return rtnl
 
@@ -95,8 +95,10 @@ def test_read_as_ip_shows_them(netns, rtnl):
     add(rtnl, WANTED)
     index = iproute2.indexes(netns)
     for family, word in ((AF_INET, "-4"), (AF_INET6, "-6")):
-        theirs = iproute2.shown(netns, f"ip {word} -d route show table all")
-        ours = read(rtnl, family=family)
+        ours, theirs = iproute2.steadily(
+            lambda family=family: read(rtnl, family=family),
+            lambda word=word: iproute2.shown(netns, f"ip {word} -d route show table all"),
+        )
         assert len(ours) > 5
         assert in_order(map(comparable, ours)) == in_order(theirs_as_ours(one, index) for one in theirs)
 

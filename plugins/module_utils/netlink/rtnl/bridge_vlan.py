@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VLANs of bridge ports: IFLA_AF_SPEC of AF_BRIDGE, IFLA_BRIDGE_VLAN_INFO (linux/if_bridge.h).
 
-A port decodes to `{"index": 5, "master": 3, "vlans": [...]}`; its VLANs have the keys of `bridge -j -compressvlans vlan`:
-`{"vlan": 10, "vlanEnd": 20, "flags": ["PVID", "Egress Untagged"]}`, `vlanEnd` only for a range, `flags` only where
-there are any. Lists of them are what `add` and `delete` take.
+A port decodes to `{"index": 5, "master": 3, "vlans": [...]}`; its VLANs have the keys of `bridge -j -compressvlans
+vlan`: `{"vlan": 10, "vlanEnd": 20, "flags": ["PVID", "Egress Untagged"]}`, `vlanEnd` only for a range, `flags` only
+where there are any. Lists of them are what `add` and `delete` take.
 """
 
 from __future__ import annotations
