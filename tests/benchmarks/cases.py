@@ -20,7 +20,7 @@ class Peer(t.NamedTuple):
 class Case(t.NamedTuple):
     """`world` fills the namespace; with `fresh` every run has one of its own.
 
-    `passes`: so often the work is done in a process, and timed the last time.
+    `small` fills another one, where each side does the work before it is measured.
     `play`: ours and the peer are tasks of one play, `rounds` of each.
     """
 
@@ -29,7 +29,7 @@ class Case(t.NamedTuple):
     world: Call
     ours: Call
     peers: tuple[Peer, ...]
-    passes: int = 1
+    small: Call | None = None
     fresh: bool = False
     play: bool = False
 
@@ -48,6 +48,10 @@ SCALES = {
 }
 
 
+FEW_LINKS = ("worlds", "mixed_links", 40)
+FEW_ROUTES = ("worlds", "many_routes", 4)
+
+
 def _read(function: str, *arguments: object) -> tuple[Call, Call, Call]:
     return (
         ("ours", function, *arguments),
@@ -59,7 +63,7 @@ def _read(function: str, *arguments: object) -> tuple[Call, Call, Call]:
 def _filtered(name: str, says: str, world: Call, function: str, *arguments: object) -> Case:
     ours, iproute2, pyroute2 = _read(function, *arguments)
     peers = (Peer("ip -j", iproute2, time=1.0), Peer("pyroute2", pyroute2))
-    return Case(name, says, world, ours, peers, passes=2)
+    return Case(name, says, world, ours, peers, small=FEW_LINKS)
 
 
 def cases(scale: Scale) -> list[Case]:
@@ -78,7 +82,7 @@ def cases(scale: Scale) -> list[Case]:
                 Peer("ip -j -d, json.loads", read_links[1], time=1.0),
                 Peer("pyroute2", read_links[2], time=1 / 20),
             ),
-            passes=2,
+            small=FEW_LINKS,
         ),
         Case(
             "routes",
@@ -89,7 +93,7 @@ def cases(scale: Scale) -> list[Case]:
                 Peer("ip -j, json.loads", read_routes[1], time=1.0),
                 Peer("pyroute2", read_routes[2], time=1 / 25, memory=1 / 4),
             ),
-            passes=2,
+            small=FEW_ROUTES,
         ),
         Case(
             "main-table",
@@ -100,7 +104,7 @@ def cases(scale: Scale) -> list[Case]:
                 Peer("ip -j, json.loads", read_routes[1], time=0.5),
                 Peer("pyroute2", read_routes[2]),
             ),
-            passes=2,
+            small=FEW_ROUTES,
         ),
         _filtered("master", f"ports of one bridge of {scale.links:,} links", links, "links_of_master", "br0"),
         _filtered("kind", f"vxlans of {scale.links:,} links", links, "links_of_kind", "vxlan"),

@@ -12,6 +12,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -56,6 +57,7 @@ class Spaces:
 
 def measured(case: Case, scale: Scale, spaces: Spaces) -> list[Row]:
     shared = None if case.fresh else spaces.make(case.world)
+    small = spaces.make(case.small) if case.small else "-"
     if shared:
         spaces.settle(shared)
     if case.play:
@@ -70,7 +72,7 @@ def measured(case: Case, scale: Scale, spaces: Spaces) -> list[Row]:
             if name is None:
                 name = spaces.make(case.world)
                 spaces.settle(name)
-            return child(name, *map(str, call), passes=case.passes)
+            return child(name, *map(str, call), small=small)
 
         return run
 
@@ -117,6 +119,7 @@ def main() -> int:
         sys.exit("the benchmarks make network namespaces, for which they need root")
     scale = SCALES[wanted.scale]
     chosen = [case for case in cases(scale) if not wanted.case or case.name in wanted.case]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     top = collection()
     os.environ.update(PYTHONPATH=top, ANSIBLE_COLLECTIONS_PATH=top)
     try:

@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One measured run: enters a namespace, prepares, does the work under the clock, prints JSON.
 
-    python side.py PASSES NETNS MODULE FUNCTION [ARGUMENT ...]
+    python side.py SMALL NETNS MODULE FUNCTION [ARGUMENT ...]
 
 FUNCTION prepares and returns the work, a function without arguments; what that returns is the
-result (mostly a number of things found or made), which has to be the same for all peers. Of several
-PASSES the last is under the clock: then code is loaded. Each run is a process of its own, so that
-its peak memory is its own.
+result (mostly a number of things found or made), which has to be the same for all peers. Before
+that the work is done once in the namespace SMALL, which has little of the same in it: code is
+loaded then. Each run is a process of its own, so that its peak memory is its own. "-" is no
+namespace.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ def enter(netns: str) -> None:
             raise OSError(ctypes.get_errno(), f"entering {netns}")
 
 
-def main(passes: str, netns: str, module: str, function: str, *arguments: str) -> None:
-    if netns != "-":
-        enter(netns)
-        os.environ["BENCH_NETNS"] = netns
+def main(small: str, netns: str, module: str, function: str, *arguments: str) -> None:
+    os.environ["BENCH_NETNS"] = netns
     values = [int(word) if word.isdigit() else word for word in arguments]
     work = getattr(importlib.import_module(module), function)(*values)
-    for _ in range(int(passes) - 1):
+    if small != "-":
+        enter(small)
         work()
+    if netns != "-":
+        enter(netns)
     start = time.perf_counter()
     result = work()
     seconds = time.perf_counter() - start
