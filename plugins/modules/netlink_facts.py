@@ -76,14 +76,14 @@ EXAMPLES = r"""
 # In place of setup's network subset, for a whole play: the other facts come from setup still.
 - name: A play on hosts with very many links
   hosts: all
-  gather_facts: false
+  gather_facts: true
+  gather_subset: ["!network"]
+  vars:
+    ansible_facts_modules: [ansible.builtin.setup, fleet.hypervisor.netlink_facts]
   tasks:
-    - name: Gather facts, the network's by netlink
-      ansible.builtin.setup:
-        gather_subset: ["!network"]
-
-    - name: And the network's
-      fleet.hypervisor.netlink_facts:
+    - name: Both are there
+      ansible.builtin.debug:
+        msg: "{{ ansible_facts.distribution }}, {{ ansible_facts.interfaces | length }} links"
 
 # Or as the facts module of hosts that need nothing but network facts.
 - name: A play that gathers network facts alone

@@ -87,7 +87,7 @@ EXAMPLES = r"""
 
 - name: What is it like?
   ansible.builtin.debug:
-    msg: "{{ loopback.links[0].ifname }} is {{ loopback.links[0].operstate }}, MTU {{ loopback.links[0].mtu }}"
+    msg: "State {{ loopback.links[0].operstate }}, MTU {{ loopback.links[0].mtu }}"
 
 - name: All bridges
   fleet.hypervisor.netlink_info:
@@ -126,8 +126,9 @@ links:
   description:
     - Links with the keys of C(ip -j -d link).
     - Besides those, C(carrier) says whether there is a signal, and C(num_vf) how many virtual
-      functions a NIC has. Of tun links C(user) and C(group) are numbers, not names.
-    - Statistics are left out.
+      functions a NIC has. Of tun links C(user) and C(group) are numbers, not names, and a bond's
+      C(arp_validate) is V(none) where C(ip) prints V(null).
+    - Statistics are left out, and the options of kinds that this collection does not know.
   type: list
   elements: dict
   returned: when O(gather) has V(links)
@@ -302,7 +303,7 @@ fdb:
       state: ""
 vlans:
   description:
-    - VLANs of bridges and ports with the keys of C(bridge -j -c vlan), ranges with C(vlanEnd).
+    - VLANs of bridges and ports with the keys of C(bridge -j -compressvlans vlan), ranges with C(vlanEnd).
     - Besides those, C(master), the bridge of the port; of a bridge itself that is its own name.
   type: list
   elements: dict

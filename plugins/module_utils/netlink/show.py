@@ -97,7 +97,7 @@ def _ip_address(shown: str) -> str:
 def _show_rare(link: Object, kind: int) -> None:
     """What few links have."""
     if kind in IP_TUNNELS:
-        for key in ("address", "broadcast"):
+        for key in ("address", "broadcast", "permaddr"):
             if key in link:
                 link[key] = _ip_address(link[key])
     for key in ("phys_port_id", "phys_switch_id"):

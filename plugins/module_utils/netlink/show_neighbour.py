@@ -46,7 +46,7 @@ def fdb(found: list[Object], names: Names) -> list[Object]:
 
 
 def vlans(found: list[Object], names: Names) -> list[Object]:
-    """Decoded VLANs of ports, each changed in place into an item of `bridge -j -c vlan`, with the port's `master`."""
+    """Decoded VLANs of ports, each changed in place into an item of `bridge -j -compressvlans vlan`; `master` besides."""
     for port in found:
         _name(port, names, index="ifname", master="master")
     return found

@@ -154,7 +154,7 @@ class Reader:
         return show_neighbour.fdb(found, self.names(show_neighbour.links_in(found)))
 
     def vlans(self) -> list[show.Object]:
-        """VLANs of bridges and their ports as `bridge -j -c vlan` shows them; for them the kernel has no filters."""
+        """VLANs of bridges and ports as `bridge -j -compressvlans vlan` shows them: the kernel has no filters here."""
         from . import show_neighbour
         from .rtnl import bridge_vlan
 

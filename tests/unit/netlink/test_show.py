@@ -169,7 +169,7 @@ def test_addresses_by_link():
 def test_routes():
     routes = [
         {"dst": "default", "gateway": "192.0.2.1", "oif": 5, "table": "main"},
-        {"dst": "10.0.0.0/8", "table": 77, "metrics": {"mtu": 1400}, "tos": 16, "flow": {"from": 4, "to": 5}},
+        {"dst": "10.0.0.0/8", "table": 77, "metrics": {"mtu": 1400}, "tos": 16, "flow": {"to": 5}},
         {"dst": "10.1.0.0/16", "iif": 5, "oif": 99, "table": "main", "mark": 255},
         {"dst": "10.2.0.0/16", "table": "main", "nexthops": [{"oif": 5, "weight": 1}, {"oif": 0, "flow": {"to": 5}}]},
     ]
@@ -181,7 +181,7 @@ def test_routes():
             "table": "77",
             "metrics": [{"mtu": 1400}],
             "tos": "0x10",
-            "flow": {"from": "4", "to": "5"},
+            "flow": {"to": "5"},
         },
         {"dst": "10.1.0.0/16", "iif": "eth0", "dev": "if99", "table": "main", "mark": "0xff"},
         {"dst": "10.2.0.0/16", "table": "main", "nexthops": [{"dev": "eth0", "weight": 1}, {"flow": {"to": "5"}}]},
