@@ -116,7 +116,7 @@ class Client:
             raise
 
     def write(self, path: AnyPath, value: bytes) -> None:
-        """Makes missing parents. Wakes who watches, also with a value that was there. Raises PyXSError, InvalidPayload."""
+        """Makes missing parents. Wakes who watches, even with an equal value. Raises PyXSError, InvalidPayload."""
         self._ack(Op.WRITE, paths.check_node(path), b"\0", value)
 
     def mkdir(self, path: AnyPath) -> None:

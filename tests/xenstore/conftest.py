@@ -1,0 +1,116 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""XenStore's stock daemons, started for the tests; each test gets a subtree of its own of a store that all share.
+
+Tests that end a daemon, fill its quotas or use fixed paths take `fresh`, a daemon for them alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.client import Client
+from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.router import Router
+
+from tests.testbed.xen import daemons, guest
+
+_count = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() != 0:
+        raise pytest.UsageError("tests/xenstore need root: oxenstored runs in a mount namespace of its own")
+    if not (daemons.PROGRAMS / "xenstored").exists() or not shutil.which("xenstore-ls"):
+        raise pytest.UsageError("tests/xenstore need the packages xen-utils-4.17 and xenstore-utils")
+
+
+@pytest.fixture(scope="session")
+def place() -> t.Iterator[Path]:
+    """A short path: a socket's may have 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="fleet-xs-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def library(place: Path) -> Path:
+    return daemons.build(place)
+
+
+@pytest.fixture(scope="session", params=daemons.KINDS)
+def daemon(request: pytest.FixtureRequest, place: Path, library: Path) -> t.Iterator[daemons.Daemon]:
+    """A daemon that is shared: a test changes only what is below its own `top`."""
+    running = daemons.Daemon(request.param, place / request.param, library)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def start(place: Path, library: Path) -> t.Iterator[t.Callable[..., daemons.Daemon]]:
+    """Starts daemons that end with the test."""
+    made: list[daemons.Daemon] = []
+
+    def start(kind: str, *options: str) -> daemons.Daemon:
+        made.append(daemons.Daemon(kind, place / f"d{next(_count)}", library, options))
+        return made[-1]
+
+    yield start
+    for running in made:
+        running.stop()
+
+
+@pytest.fixture(params=daemons.KINDS)
+def fresh(request: pytest.FixtureRequest, start: t.Callable[..., daemons.Daemon]) -> daemons.Daemon:
+    """A daemon for one test."""
+    return start(request.param)
+
+
+@pytest.fixture
+def client(daemon: daemons.Daemon) -> t.Iterator[Client]:
+    with Client(str(daemon.socket), timeout=20) as made:
+        yield made
+
+
+@pytest.fixture
+def top(client: Client) -> t.Iterator[bytes]:
+    """A path of its own for the test, which is there and empty."""
+    path = b"/test/%d-%d" % (os.getpid(), next(_count))
+    client.mkdir(path)
+    yield path
+    with Client(client.router.connection.path) as another:
+        another.delete(path)
+
+
+@pytest.fixture
+def play() -> t.Iterator[t.Callable[[daemons.Daemon, int], Client]]:
+    """`play(daemon, 5)`: a client in domain 5, introduced and owner of its /local/domain/5."""
+    made: list[Client] = []
+
+    def play(daemon: daemons.Daemon, domid: int) -> Client:
+        connection = guest.RingConnection(daemon.folder, domid)
+        home = b"/local/domain/%d" % domid
+        with Client(str(daemon.socket)) as dom0:
+            dom0.introduce_domain(domid, 1, 1)
+            dom0.mkdir(home)
+            dom0.set_perms(home, [b"n%d" % domid])
+        made.append(Client(router=Router(connection, timeout=5), timeout=5))
+        made[-1].connect()
+        return made[-1]
+
+    yield play
+    for client in made:
+        client.close()
+
+
+def stock(daemon: daemons.Daemon, *words: str) -> str:
+    """What a program of xenstore-utils prints."""
+    env = {**os.environ, "XENSTORED_PATH": str(daemon.socket)}
+    return subprocess.run(words, env=env, check=True, capture_output=True).stdout.decode("latin-1")
