@@ -81,27 +81,36 @@ def without_timers(link):
     return {**link, "linkinfo": info} if info else link
 
 
-def both(netns, rtnl):
-    """The links as both see them at the same time: carriers come and go by themselves for a while."""
-    after = by_name(iproute2.shown(netns, "ip -d link"))
+def beside(ours, theirs):
+    """What both see at the same time: carriers, and addresses and routes with them, come and go for a while."""
+    after = theirs()
     for _ in range(50):
-        before, ours = after, by_name(read(rtnl, "links"))
-        after = by_name(iproute2.shown(netns, "ip -d link"))
-        if all(without_timers(before[name]) == without_timers(after[name]) for name in before):
-            return ours, after
-    raise AssertionError("the links never came to rest")
+        before, mine = after, ours()
+        after = theirs()
+        if before == after:
+            return mine, after
+    raise AssertionError("things never came to rest")
+
+
+def links_beside(netns, rtnl):
+    """Links by name, ours and those of ip, without what passes with time."""
+
+    def theirs():
+        return {name: without_timers(link) for name, link in by_name(iproute2.shown(netns, "ip -d link")).items()}
+
+    return beside(lambda: by_name(read(rtnl, "links")), theirs)
 
 
 def assert_links_alike(ours, theirs):
     assert ours.keys() == theirs.keys()
     for name, link in ours.items():
-        assert without_timers(alike(link, theirs[name])) == without_timers(theirs[name])
+        assert without_timers(alike(link, theirs[name])) == theirs[name]
 
 
 def test_links(netns, rtnl, make_netns):
     iproute2.run(netns, *BASE, f"ip link add far type veth peer name there netns {make_netns()}")
     iproute2.run(netns, "ip link set v0 group 7", "ip link set far promisc on", "ip link set v0 down")
-    ours, theirs = both(netns, rtnl)
+    ours, theirs = links_beside(netns, rtnl)
     assert_links_alike(ours, theirs)
     assert ours["v1"]["master"] == "br0"
     assert ours["v1"]["flags"][-1] == "M-DOWN"
@@ -117,7 +126,7 @@ def test_links_of_a_kind(netns, rtnl, kind, lacking):
         if "Unknown device type" not in error.stderr:
             raise
         lacking(f"link of kind {kind}")
-    ours, theirs = both(netns, rtnl)
+    ours, theirs = links_beside(netns, rtnl)
     assert ours["x0"]["linkinfo"]["info_kind"] == kind
     assert_links_alike(ours, theirs)
 
@@ -146,11 +155,11 @@ def test_users_of_a_tun_stay_numbers(netns, rtnl):
 )
 def test_links_that_fit(netns, rtnl, filters, expected):
     iproute2.run(netns, *BASE)
-    _, whole = both(netns, rtnl)
+    _, whole = links_beside(netns, rtnl)
     found = by_name(read(rtnl, "links", **filters))
     assert found.keys() == expected
     for name, link in found.items():  # names and M-DOWN come out right without the other links in the dump
-        assert without_timers(alike(link, whole[name])) == without_timers(whole[name])
+        assert without_timers(alike(link, whole[name])) == whole[name]
 
 
 def test_more_neighbours_than_are_asked_for_one_by_one(netns, rtnl):
@@ -169,14 +178,10 @@ def test_addresses(netns, rtnl):
         "ip addr add 198.51.100.1 peer 198.51.100.2/32 dev v0 valid_lft 1000 preferred_lft 500",
         "ip addr add fd00::1/64 dev br0 nodad noprefixroute",
     )
-    theirs = {
-        link["ifname"]: [without(address, "protocol") for address in link["addr_info"]]
-        for link in iproute2.shown(netns, "ip addr")
-        if link["addr_info"]
-    }
-    found = read(rtnl, "addresses")
-    ours = {link["ifname"]: [without(one, "protocol") for one in link["addr_info"]] for link in found}
-    assert seconds_aside(ours) == seconds_aside(theirs)
+    found, theirs = beside(lambda: read(rtnl, "addresses"), lambda: iproute2.shown(netns, "ip addr"))
+    theirs = {link["ifname"]: link["addr_info"] for link in theirs if link["addr_info"]}
+    ours = {link["ifname"]: link["addr_info"] for link in found}
+    assert rounded(ours) == rounded(theirs)
     assert all(set(link) == {"ifindex", "ifname", "addr_info"} for link in found)
 
     one = read(rtnl, "addresses", link="br0", family="inet6")
@@ -189,13 +194,12 @@ def without(entry, *keys):
     return {key: value for key, value in entry.items() if key not in keys}
 
 
-def seconds_aside(links):
-    for link in links.values():
-        for address in link:
-            for key in ("valid_life_time", "preferred_life_time"):
-                address[key] = (address[key] + 50) // 100
-            # Duplicate address detection ends when it ends.
-            address.pop("tentative", None)
+def rounded(links):
+    """Lifetimes may be read a second apart."""
+    for address in (address for addresses in links.values() for address in addresses):
+        address.pop("protocol", None)
+        for key in ("valid_life_time", "preferred_life_time"):
+            address[key] = (address[key] + 50) // 100
     return links
 
 
@@ -222,8 +226,8 @@ def ordered(entries, *extra):
 
 def test_routes(netns, rtnl):
     iproute2.run(netns, *BASE[:2], "ip link set v1 up", *ROUTES)
-    theirs = iproute2.shown(netns, "ip -d route show table all")
-    assert ordered(read(rtnl, "routes"), "family") == ordered(theirs, "nh_info")
+    ours, theirs = beside(lambda: read(rtnl, "routes"), lambda: iproute2.shown(netns, "ip -d route show table all"))
+    assert ordered(ours, "family") == ordered(theirs, "nh_info")
     assert [route["dst"] for route in read(rtnl, "routes", table="77")] == ["10.3.0.0/16"]
     assert [route["dst"] for route in read(rtnl, "routes", table="main", protocol="static")] == ["default"]
     assert {route["family"] for route in read(rtnl, "routes", family="inet6", table="main")} == {"inet6"}
@@ -266,8 +270,8 @@ NEIGHBOURS = (
 
 def test_neighbours(netns, rtnl):
     iproute2.run(netns, *BASE, *NEIGHBOURS)
-    theirs = [iproute2.without_nulls(one) for one in iproute2.shown(netns, "ip neigh")]
-    assert ordered(read(rtnl, "neighbours"), "family", "master") == ordered(theirs)
+    ours, theirs = beside(lambda: read(rtnl, "neighbours"), lambda: iproute2.shown(netns, "ip neigh"))
+    assert ordered(ours, "family", "master") == ordered(map(iproute2.without_nulls, theirs))
     assert [one["dst"] for one in read(rtnl, "neighbours", link="v1", family="inet")] == ["10.0.0.3"]
     assert [one["dst"] for one in read(rtnl, "neighbours", master="br0")] == ["10.0.0.3"]
 
@@ -280,7 +284,8 @@ def test_forwarding_entries(netns, rtnl):
         "ip link add x0 type vxlan id 7 dstport 4789",
         "bridge fdb append 02:00:00:00:00:0a dev x0 dst 192.0.2.9 port 4790 vni 8 via v0",
     )
-    assert ordered(read(rtnl, "fdb")) == ordered(iproute2.shown(netns, "bridge fdb"))
+    ours, theirs = beside(lambda: read(rtnl, "fdb"), lambda: iproute2.shown(netns, "bridge fdb"))
+    assert ordered(ours) == ordered(theirs)
     of_port = read(rtnl, "fdb", link="v1")
     assert of_port and {entry["ifname"] for entry in of_port} == {"v1"}
     of_bridge = iproute2.shown(netns, "bridge fdb show br br0")

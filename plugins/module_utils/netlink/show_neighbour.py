@@ -46,7 +46,7 @@ def fdb(found: list[Object], names: Names) -> list[Object]:
 
 
 def vlans(found: list[Object], names: Names) -> list[Object]:
-    """Decoded VLANs of ports, each changed in place into an item of `bridge -j -compressvlans vlan`; `master` besides."""
+    """Decoded VLANs of ports, each changed in place into what `bridge -j -compressvlans vlan` prints, with `master`."""
     for port in found:
         _name(port, names, index="ifname", master="master")
     return found
