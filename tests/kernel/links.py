@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links import spec, task
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.netns import opened_in
+
 from tests.kernel import iproute2
 
 KERNEL = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
@@ -35,9 +36,19 @@ def filled(given: dict[str, t.Any], options: dict[str, t.Any]) -> dict[str, t.An
 
 OPTIONS = {**spec.LINK, "links": {"type": "list", "elements": "dict", "options": spec.LINK}}
 
+# Links that tunnel modules bring into every namespace when they are loaded.
+FALLBACKS = {*("gre0", "gretap0", "erspan0", "tunl0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0")}
+
 VOLATILE = {
     *("operstate", "linkmode", "carrier", "gc_timer", "hello_timer", "tcn_timer", "topology_change_timer"),
-    *("forward_delay_timer", "hold_timer", "message_age_timer", "topology_change", "topology_change_ack", "config_pending"),
+    *(
+        "forward_delay_timer",
+        "hold_timer",
+        "message_age_timer",
+        "topology_change",
+        "topology_change_ack",
+        "config_pending",
+    ),
     *("state", "active_slave", "ad_info", "mii_status", "designated_cost", "designated_port", "bridge_id", "root_id"),
     *("root_port", "root_path_cost", "link_failure_count", "promiscuity", "mcast_querier_state", "id", "no", "index"),
     *("tentative", "dadfailed", "optimistic", "protocol_address", "mcast_eht_hosts_cnt", "no_linklocal_learn"),
@@ -56,11 +67,21 @@ def steady(value: t.Any) -> t.Any:
     return value
 
 
+def differing(before: t.Any, now: t.Any) -> list[str]:
+    """What two pictures do not share, a line each."""
+    lines = []
+    for was, is_ in zip(before, now):
+        lines += [f"- {one}" for one in was if one not in is_] + [f"+ {one}" for one in is_ if one not in was]
+    return lines
+
+
 class Bench:
     """One namespace (or several) and tasks in it."""
 
     def __init__(self, netns: str) -> None:
         self.netns = netns
+        for which in ("all", "default"):
+            self.sysctl(f"ipv6/conf/{which}/accept_dad", 0)  # what DAD changes, it changes at any time
 
     def run(self, *links: dict[str, t.Any], check: bool = False, **one: t.Any) -> dict[str, t.Any]:
         """A task with `links`, or of one link. Raises `task.FAILURES`."""
@@ -96,7 +117,7 @@ class Bench:
         return [f"{one['local']}/{one['prefixlen']}" for one in found if one["scope"] != "link"]
 
     def names(self) -> set[str]:
-        return set(iproute2.indexes(self.netns)) - {"lo"}
+        return set(iproute2.indexes(self.netns)) - {"lo", *FALLBACKS}
 
     def sysctl(self, path: str, value: object) -> None:
         """Writes below /proc/sys/net of the namespace."""
@@ -109,7 +130,6 @@ class Bench:
 
     def picture(self) -> t.Any:
         """Links with all details, addresses, routes: what has to be as before when a task fails."""
-        return [
-            steady(sorted(iproute2.shown(self.netns, line), key=repr))
-            for line in ("ip -d addr", "ip route show table all", "ip -6 route show table all")
-        ]
+        links = [one for one in iproute2.shown(self.netns, "ip -d addr") if one["ifname"] not in FALLBACKS]
+        routes = [iproute2.shown(self.netns, f"ip -{family} route show table all") for family in (4, 6)]
+        return [steady(sorted(some, key=repr)) for some in (links, *routes)]

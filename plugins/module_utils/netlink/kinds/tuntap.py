@@ -22,8 +22,8 @@ DEVICE = "/dev/net/tun"
 
 # _IOW('T', number, int); on a few architectures the bit for "written" differs (asm/ioctl.h).
 _WRITE = 0x8 if os.uname().machine.startswith(("alpha", "mips", "parisc", "ppc", "sparc")) else 0x4
-TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP = (
-    _WRITE << 28 | 4 << 16 | ord("T") << 8 | number for number in (202, 203, 204, 206)
+TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP, TUNSETIFINDEX = (
+    _WRITE << 28 | 4 << 16 | ord("T") << 8 | number for number in (202, 203, 204, 206, 218)
 )
 
 IFF_TUN, IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR, IFF_TUN_EXCL = (0x1, 0x2, 0x100, 0x1000, 0x4000, 0x8000)
@@ -44,9 +44,11 @@ def _open() -> int:
     return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
 
 
-def _attached(what: str, name: str, flags: int, netns: NetNS, then: t.Sequence[t.Tuple[int, int]]) -> None:
+def _attached(
+    what: str, name: str, flags: int, netns: NetNS, then: t.Sequence[t.Tuple[int, int]], index: int = 0
+) -> None:
     """Attaches to the link and makes the ioctls `then`. A link that was not persistent ends with
-    the descriptor.
+    the descriptor. `index`: the one that a new link is to have.
     """
     raw = name.encode()
     if not 0 < len(raw) < 16 or b"%" in raw:
@@ -54,6 +56,8 @@ def _attached(what: str, name: str, flags: int, netns: NetNS, then: t.Sequence[t
     try:
         device = opened_in(netns, _open)
         try:
+            if index:
+                fcntl.ioctl(device, TUNSETIFINDEX, struct.pack("=I", index))
             fcntl.ioctl(device, TUNSETIFF, IFREQ.pack(raw, flags))
             for request, value in then:
                 fcntl.ioctl(device, request, value)
@@ -86,14 +90,15 @@ def create(
     vnet_hdr: bool = False,
     pi: bool = False,
     netns: NetNS = None,
+    index: int = 0,
 ) -> None:
     """Makes a persistent link of `type` "tun" or "tap". `user`, `group`: numbers of those who may
-    open it.
+    open it. `index`: the one to have; 0 for any.
 
-    Raises OSError: EBUSY when there is a link of that name.
+    Raises OSError: EBUSY when there is a link of that name or index.
     """
     flags = _flags(type, multi_queue, vnet_hdr, pi) | IFF_TUN_EXCL
-    _attached(f"creating {type}", name, flags, netns, [*_accounts(user, group), (TUNSETPERSIST, 1)])
+    _attached(f"creating {type}", name, flags, netns, [*_accounts(user, group), (TUNSETPERSIST, 1)], index)
 
 
 def change(

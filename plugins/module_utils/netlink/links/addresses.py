@@ -96,7 +96,7 @@ def plan_addresses(mine: LinkPlan, cycled: bool) -> None:
     mine.changes.show("addr", _shown(mine, had), _shown(mine, fate.final()))
     first = sorted((*fate.dropped, *fate.renewed), key=lambda key: not present[key].get("secondary"))
     for key in first:
-        _drop(mine, present[key], _behind(present[key], fate), cycled)
+        _drop(mine, present[key], _behind(present[key], fate))
     for key, one in fate.changed.items():
         _change(mine, present[key], one)
     for one in fate.kept.values():
@@ -128,40 +128,31 @@ def _network(one: Address) -> t.Any:
 
 
 def _without(index: int, one: Address, behind: t.Sequence[Address]) -> list[Request]:
-    return [address.delete(index, one), *(address.new(index, other, replace=True) for other in behind)]
+    # A link that went down meanwhile may have lost it, or not (the sysctl keep_addr_on_down decides).
+    sure = [address.new(index, one, replace=True)] if one["family"] == "inet6" else []
+    return [*sure, address.delete(index, one), *(address.new(index, other, replace=True) for other in behind)]
 
 
 def _before(index: int, one: Address, behind: t.Sequence[Address]) -> list[Request]:
     """Adds an address as the primary of those `behind` it, which step aside for it."""
     back = [address.new(index, other, replace=True) for other in behind]
-    return [*(address.delete(index, other) for other in behind), address.new(index, one), *back]
+    return [*(address.delete(index, other) for other in behind), address.new(index, one, replace=True), *back]
 
 
-def _drop(mine: LinkPlan, one: Address, behind: list[Address], cycled: bool) -> None:
-    name = mine.want.name
-    # Down may have taken it already, or not (the sysctl keep_addr_on_down decides).
-    sure = [one] if cycled and one["family"] == "inet6" else []
-
-    def do(place: Place) -> list[Request]:
-        index = place.index(name)
-        return [*(address.new(index, other, replace=True) for other in sure), *_without(index, one, behind)]
-
-    def undo(place: Place) -> list[Request]:
-        return _before(place.index(name), one, behind)
-
+def _drop(mine: LinkPlan, one: Address, behind: list[Address]) -> None:
+    do, undo = _steps(mine, _without, one, behind), _steps(mine, _before, one, behind)
     mine.changes.request(waves.DROP_ADDRESS, f"remove address {words(one)}", do, undo, depth=0)
 
 
 def _add(mine: LinkPlan, one: Address, behind: list[Address]) -> None:
-    name = mine.want.name
-
-    def do(place: Place) -> list[Request]:
-        return _before(place.index(name), one, behind)
-
-    def undo(place: Place) -> list[Request]:
-        return _without(place.index(name), one, behind)
-
+    do, undo = _steps(mine, _before, one, behind), _steps(mine, _without, one, behind)
     mine.changes.request(waves.ADD_ADDRESS, f"add address {words(one)}", do, undo, depth=0)
+
+
+def _steps(
+    mine: LinkPlan, make: t.Callable[..., list[Request]], one: Address, behind: list[Address]
+) -> t.Callable[[Place], list[Request]]:
+    return lambda place: make(place.index(mine.want.name), one, behind)
 
 
 def _replace(mine: LinkPlan, one: Address) -> t.Callable[[Place], list[Request]]:

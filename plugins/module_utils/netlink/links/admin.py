@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from ..message import Request
 from ..rtnl import link
 from . import waves
 from .linkplan import LinkPlan, goes_up_at_creation, is_up
 from .membership import crosses_vrf, joins_bond, leaves_bond
-from .runner import Step
+from .runner import Place, Step
 
 
 def plan_admin(mine: LinkPlan) -> bool:
@@ -25,7 +26,7 @@ def plan_admin(mine: LinkPlan) -> bool:
         stands_up = goes_up_at_creation(want) and not mine.twin
     stands_up = joins or (stands_up and not leaves)  # a bond opens the ports that it takes in, and closes those that go
     if ends_up and not stands_up:
-        changes.attributes(waves.GO_UP, "up", {"up": False}, {"up": True})
+        _go_up(mine)
     elif stands_up and not ends_up:
         _go_down(mine, waves.GO_DOWN, "down")
         cycled = True
@@ -33,6 +34,23 @@ def plan_admin(mine: LinkPlan) -> bool:
         changes.before["admin"] = "up" if was_up else "down"
     changes.after["admin"] = "up" if ends_up else "down"
     return cycled
+
+
+def _go_up(mine: LinkPlan) -> None:
+    """The way back takes IPv6 addresses along: those that it had while it was down come back."""
+    from .restoring import Settings
+
+    name, kept = mine.want.name, []
+    if mine.found is not None and not mine.reset:
+        kept = Settings(mine.host, mine.found).network(mine.found["ifindex"])
+
+    def do(place: Place) -> list[Request]:
+        return [link.change(place.index(name), name, up=True)]
+
+    def undo(place: Place) -> list[Request]:
+        return [link.change(place.index(name), name, up=False), *kept]
+
+    mine.changes.request(waves.GO_UP, "up", do, undo)
 
 
 def _go_down(mine: LinkPlan, number: int, words: str) -> None:

@@ -49,6 +49,18 @@ def standing_on(host: Host, found: Link) -> list[Link]:
     return above + ([twin] if twin else [])
 
 
+def lost_with(host: Host, found: Link, apart: t.Container[int] = (), below: int = 0) -> list[Link]:
+    """What the kernel removes together with `found`, in the order in which it could be made anew.
+
+    `apart`: indexes of those that are not counted, with what stands on them. `below`: see the other end of a pair.
+    """
+    lost = []
+    for above in standing_on(host, found):
+        if above["ifindex"] != below and above["ifindex"] not in apart:
+            lost += [above, *lost_with(host, above, apart, found["ifindex"])]
+    return lost
+
+
 def by_mac(host: Host, mac: str) -> list[Link]:
     """The links of that address that are not on top of another one (VLANs share their parent's).
 

@@ -142,5 +142,16 @@ class Hosts(t.Dict[NetNS, Host]):
         self[netns] = Host(self._run.socket(netns))
         return self[netns]
 
+    def in_order(self, *steps: t.Any) -> t.Callable[[], None]:
+        """One action of several steps, each of which has to be done before the next is made."""
+
+        def action() -> None:
+            for step in steps:
+                for error in self._run([step]):
+                    if error is not None:
+                        raise error
+
+        return action
+
     def generic(self, netns: NetNS) -> GenericSocket:
         return self._run.generic(netns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ...plan import Change
 from ..kinds import options as kinds
 from ..kinds import registry
 from ..rtnl.link import IFF_UP
@@ -42,6 +43,8 @@ class Task:
         }
         # By namespace and index: links that are removed to be made anew, and those that go with them.
         self.doomed: set[tuple[str | None, int]] = set()
+        self.anew: set[int] = set()  # indexes of those of them that have to be removed themselves
+        self.losses: list[Change] = []  # of links that go because another one moves
 
     @functools.cached_property
     def gaining(self) -> set[tuple[str | None, str | None]]:

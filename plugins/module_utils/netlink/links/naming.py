@@ -11,9 +11,10 @@ from ..message import Request
 from ..netns import OWN
 from ..rtnl import link
 from . import waves
-from .found import kernel_since
-from .restoring import Settings
-from .runner import Place, Step, nothing
+from .found import kernel_since, kind_of, standing_on
+from .removal import loss
+from .restoring import Settings, rebuilding
+from .runner import Place, Step
 from .wanted import WrongLink
 
 if t.TYPE_CHECKING:
@@ -54,29 +55,32 @@ def _rename(mine: LinkPlan, number: int, old: str, new: str) -> None:
     mine.changes.add(number, words, do, undo, depth=0, partly=cycle or bool(altname))
 
 
+# Kinds whose links do not follow the one they stand on to another namespace, nor outlive its leaving.
+STAYING = ("vxlan", "macsec")
+
+
 def plan_move(mine: LinkPlan) -> None:
     """Into another namespace; addresses, master and admin state stay behind, and come back with the way back."""
     if not mine.moving:
         return
     want, found = mine.want, mine.found
     index, name = found["ifindex"], want.name
+    left = Settings(mine.host, found).left_behind(index)
+    lost = [one for one in standing_on(mine.host, found) if kind_of(one) in STAYING]
+    builds = [build for build in (rebuilding(mine.host, mine.home, one) for one in lost) if build]
+    for one in lost:
+        how = f"goes, since {name} moves"
+        mine.task.losses.append(loss(mine.host, mine.home, one, how, want.where, (waves.LOST_TO_MOVE, 0)))
+
+    def away(place: Place) -> list[Request]:
+        return [link.change(index, name, net_ns_fd=place.netns_file(want.move_to))]
 
     def back(place: Place) -> list[Request]:
         home = place.netns_file(mine.home or OWN)
         return [link.change(place.index(name), name, net_ns_fd=home, new_ifindex=index)]
 
-    settings = Settings(mine.host, found).left_behind(index)
-    mine.changes.add(
-        waves.MOVE,
-        "lose its addresses and master by moving",
-        nothing,
-        Step(mine.home, lambda place: settings),
-        depth=0,
-    )
-    mine.changes.add(
-        waves.MOVE,
-        f"move to network namespace {want.move_to}",
-        Step(mine.home, lambda place: [link.change(index, name, net_ns_fd=place.netns_file(want.move_to))]),
-        Step(want.place, back),
-        depth=1,
-    )
+    def restore(place: Place) -> list[Request]:
+        return [*left, *(request for build in builds for request in build(place))]
+
+    undo = mine.task.hosts.in_order(Step(want.place, back), Step(mine.home, restore))
+    mine.changes.add(waves.MOVE, f"move to network namespace {want.move_to}", Step(mine.home, away), undo, depth=0)

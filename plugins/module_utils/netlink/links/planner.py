@@ -38,6 +38,7 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     for mine in links:
         plan_link(mine)
     changes = [change for mine in links for change in mine.changes.finished()]
+    changes += task.losses
     changes += _removals(hosts, [(want, found) for want, found, _ in located if found and want.state == "absent"])
     return Plan(sorted(changes, key=lambda change: change.wave), run)
 

@@ -10,9 +10,11 @@ from ..rtnl import link
 from . import waves
 from .found import Link, kind_of, peer_of, standing_on
 from .linkplan import LinkPlan
-from .restoring import below_master, way_back
+from .restoring import below_master, rebuilding, way_back
 from .runner import Place, Step, nothing
 from .wanted import WrongLink
+
+WITH_PORTS = ("bond", "bridge", "team", "vrf")
 
 
 def refuse_or_doom(mine: LinkPlan) -> None:
@@ -26,6 +28,7 @@ def refuse_or_doom(mine: LinkPlan) -> None:
             f"{want.name} exists and cannot be changed in place ({_reasons(mine)});"
             " recreate: true removes it and makes it anew",
         )
+    mine.task.anew.add(mine.found["ifindex"])
     _doom(mine, mine.found, mine.found["ifname"])
 
 
@@ -52,11 +55,11 @@ def plan_removal(mine: LinkPlan) -> None:
     found, want = mine.found, mine.want
     index, name = found["ifindex"], found["ifname"]
     do = Step(mine.home, lambda place: [link.delete(index, name)])
-    undo = way_back(mine.host, mine.home, found)
+    undo = way_back(mine.host, mine.home, found, mine.task.anew)
     words = f"remove to make it anew ({_reasons(mine)})"
     mine.changes.add(waves.REMOVE_TO_RECREATE, words, do, undo, depth=-mine.changes.depth)
     mine.fresh, mine.moving = True, False
-    for port in mine.host.ports_of(index):
+    for port in mine.host.ports_of(index) if mine.kind.name in WITH_PORTS else ():
         # Ports that the task speaks of are planned there.
         if (want.place, port["ifname"]) not in mine.task.kinds and want.place == mine.home:
             _take_back(mine, port)
@@ -64,12 +67,9 @@ def plan_removal(mine: LinkPlan) -> None:
 
 def plan_loss(mine: LinkPlan) -> None:
     """A link that goes because the one below it is made anew."""
-    found = mine.found
-    paired = peer_of(mine.host, found) is not None  # the other end's way back makes both
-    undo = nothing if paired else way_back(mine.host, mine.home, found)
-    mine.changes.add(
-        waves.REMOVE_TO_RECREATE, "goes with the link below it, to be made anew", nothing, undo, -mine.changes.depth
-    )
+    possible = peer_of(mine.host, mine.found) or rebuilding(mine.host, mine.home, mine.found)
+    undo = nothing if possible else None  # the way back of the link below it brings it too
+    mine.changes.add(waves.LOST_TO_RECREATE, "goes with the link below it, to be made anew", nothing, undo)
     mine.fresh, mine.moving = True, False
 
 

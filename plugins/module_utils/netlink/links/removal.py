@@ -14,9 +14,16 @@ from .found import Link, below, kind_of, lasting, peer_of, standing_on
 from .host import Host, Hosts
 from .line import address as address_words
 from .line import line
-from .restoring import way_back
+from .restoring import rebuilding, way_back
 from .runner import Step, nothing
 from .wanted import Wanted
+
+
+class Going(t.NamedTuple):
+    found: Link
+    asked: bool  # by the task, or it goes with another one
+    depth: int  # links between it and one that is asked to go
+    where: str
 
 
 class Removal:
@@ -24,44 +31,61 @@ class Removal:
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
-        self._found: dict[tuple[t.Any, int], tuple[str, Link, bool, int]] = {}
+        self._found: dict[tuple[t.Any, int], Going] = {}
 
     def add(self, want: Wanted, found: Link) -> None:
-        self._add(want.place, found, True, 0)
+        self._add(want.place, Going(found, True, 0, want.where))
 
-    def _add(self, netns: str | None, found: Link, asked: bool, depth: int, below: int = 0) -> None:
+    def _add(self, netns: str | None, going: Going, below: int = 0) -> None:
         """`below`: the link over which this one was come by, so that a pair does not go round in circles."""
-        key = (netns, found["ifindex"])
-        if key in self._found:
-            _, _, before, deep = self._found[key]
-            asked, depth = asked or before, max(depth, deep)
-        self._found[key] = (found["ifname"], found, asked, depth)
-        host = self._hosts[netns]
-        for above in standing_on(host, found):
+        key = (netns, going.found["ifindex"])
+        before = self._found.get(key)
+        if before:
+            first = before if before.asked else going
+            going = first._replace(asked=before.asked or going.asked, depth=max(before.depth, going.depth))
+        self._found[key] = going
+        for above in standing_on(self._hosts[netns], going.found):
             if above["ifindex"] != below:
-                self._add(netns, above, False, depth + 1, found["ifindex"])
+                self._add(netns, Going(above, False, going.depth + 1, going.where), going.found["ifindex"])
 
     def changes(self) -> list[Change]:
-        return [self._change(netns, *entry) for (netns, _), entry in self._found.items()]
+        return [self._change(netns, going) for (netns, _), going in self._found.items()]
 
-    def _change(self, netns: str | None, name: str, found: Link, asked: bool, depth: int) -> Change:
-        host = self._hosts[netns]
+    def _change(self, netns: str | None, going: Going) -> Change:
+        host, found = self._hosts[netns], going.found
         twin = peer_of(host, found)
-        first = twin is None or self._asks_first(netns, found, twin)
-        delete = Step(netns, lambda place: [link.delete(found["ifindex"], name)])
-        how = "remove" if asked else "goes with its peer" if twin else "goes with the link it stands on"
-        label = f"{name} in {netns}" if netns else name
-        do = delete if asked and first else nothing
-        undo = way_back(host, netns, found) if first else nothing
-        return Change(label, how, line(name, netns, summary(host, found)), "", do, undo, (waves.REMOVE, -depth))
+        if not going.asked or (twin and not self._asks_first(netns, going, twin)):
+            how = "goes with its peer" if twin else "goes with the link it stands on"
+            return loss(host, netns, found, how, going.where, (waves.LOST, going.depth))
+        index, name = found["ifindex"], found["ifname"]
+        apart = {
+            other["ifindex"]
+            for (place, _), (other, asked, _, _) in self._found.items()
+            if place == netns and asked and other["ifindex"] != (twin or found)["ifindex"]
+        }
+        delete = Step(netns, lambda place: [link.delete(index, name)])
+        undo = way_back(host, netns, found, apart)
+        before, wave = line(name, netns, summary(host, found)), (waves.REMOVE, -going.depth)
+        return Change(labelled(name, netns), "remove", before, "", delete, undo, wave, going.where)
 
-    def _asks_first(self, netns: str | None, found: Link, twin: Link) -> bool:
+    def _asks_first(self, netns: str | None, going: Going, twin: Link) -> bool:
         """Of the two ends of a veth pair one is removed; the other goes with it."""
         other = self._found.get((netns, twin["ifindex"]))
-        mine = self._found[(netns, found["ifindex"])]
-        if other is None or mine[2] != other[2]:
-            return mine[2]
-        return found["ifindex"] < twin["ifindex"]
+        if other is None or going.asked != other.asked:
+            return going.asked
+        return going.found["ifindex"] < twin["ifindex"]
+
+
+def labelled(name: str, netns: str | None) -> str:
+    return f"{name} in {netns}" if netns else name
+
+
+def loss(host: Host, netns: str | None, found: Link, how: str, where: str, wave: t.Any) -> Change:
+    """A link that the kernel removes together with another one, whose way back brings it too, if there is one."""
+    possible = peer_of(host, found) or rebuilding(host, netns, found)
+    name = found["ifname"]
+    before = line(name, netns, summary(host, found))
+    return Change(labelled(name, netns), how, before, "", nothing, nothing if possible else None, wave, where)
 
 
 def summary(host: Host, found: Link) -> dict[str, t.Any]:

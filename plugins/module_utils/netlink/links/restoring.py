@@ -11,15 +11,33 @@ from ..errors import NetlinkEncodeError
 from ..kinds import registry
 from ..message import Request
 from ..rtnl import address, link
-from .found import Link, kind_of, lasting, peer_of
+from .found import Link, kind_of, lasting, lost_with, peer_of
 from .host import Host
 from .runner import Place, Step
 
+# Shown as off by kernels that were built without them, and refused even as that.
+BUILT_WITHOUT = ("vlan_filtering", "mst_enabled")
 RESTORED = ("mtu", "address", "txqlen", "group")
 
 
-def way_back(host: Host, netns: str | None, found: Link) -> t.Any:
-    """An action that makes the link anew as it was, with its addresses, routes and ports; None where there is none."""
+Build = t.Callable[[Place], t.List[Request]]
+
+
+def way_back(host: Host, netns: str | None, found: Link, apart: t.Container[int] = ()) -> t.Any:
+    """An action that makes the link anew as it was, with its addresses, routes and ports; None where there is none.
+
+    What the kernel removed along with it comes back too, but for those in `apart`, which have ways back of their own.
+    """
+    first = rebuilding(host, netns, found)
+    if first is None:
+        return None
+    along = [one for one in lost_with(host, found, apart) if peer_of(host, one) is None]  # a peer comes with its pair
+    builds = [first, *(build for build in (rebuilding(host, netns, one) for one in along) if build)]
+    return Step(netns, lambda place: [request for build in builds for request in build(place)])
+
+
+def rebuilding(host: Host, netns: str | None, found: Link) -> Build | None:
+    """The requests that make one link anew; None where none can."""
     kind = kind_of(found)
     known = registry.find(kind or "")
     twin = peer_of(host, found)
@@ -31,15 +49,12 @@ def way_back(host: Host, netns: str | None, found: Link) -> t.Any:
 
     def build(place: Place) -> list[Request]:
         index = found["ifindex"]
-        if known.by_rtnetlink:
-            requests = [recreation(host, found, known)]
-        else:
-            requests, index = [], _recreate_tun(place, netns, found)
-        requests += settings.requests(index)
+        first = recreation(host, found, known) if known.by_rtnetlink else _recreate_tun(netns, found)
+        requests = [first, *settings.requests(index)]
         requests += peer_settings.requests(twin["ifindex"]) if peer_settings else []
         return requests + ports
 
-    return Step(netns, build)
+    return build
 
 
 def _ports_back(host: Host, found: Link) -> list[Request]:
@@ -68,26 +83,39 @@ def below_master(found: Link) -> list[Request]:
     return requests
 
 
-def _recreate_tun(place: Place, netns: str | None, found: Link) -> int:
+def _recreate_tun(netns: str | None, found: Link) -> Request:
     from ..kinds import tuntap
 
-    data = found["linkinfo"]["info_data"]
+    data, index = found["linkinfo"]["info_data"], found["ifindex"]
     writable = ("type", "user", "group", "multi_queue", "vnet_hdr", "pi")
-    tuntap.create(found["ifname"], **{key: data[key] for key in writable if key in data}, netns=netns)
-    return place.index(found["ifname"])
+    options = {key: data[key] for key in writable if key in data}
+    tuntap.create(found["ifname"], **options, netns=netns, index=index)
+    return link.change(index, found["ifname"], **_restored(found))
+
+
+ARPHRD_ETHER = 1
+
+
+def _restored(found: Link) -> dict[str, t.Any]:
+    """Tunnels have IP addresses for link-layer addresses, which their options bring."""
+    return {key: found.get(key) for key in RESTORED if key != "address" or found["type"] == ARPHRD_ETHER}
 
 
 def recreation(host: Host, found: Link, known: registry.Kind) -> Request:
     """The request that creates a link as it was, under the same index."""
     data = (found.get("linkinfo") or {}).get("info_data") or {}
     unsent = known.read_only | known.write_only
-    options = {key: value for key, value in data.items() if key in known.table and key not in unsent}
+    options = {
+        key: value
+        for key, value in data.items()
+        if key in known.table and key not in unsent and (value or key not in BUILT_WITHOUT)
+    }
     options.pop("active_slave", None)  # its ports come later
     options = _consistent(known, options)
     twin = peer_of(host, found)
     if twin:
-        options = {"peer": {"ifname": twin["ifname"], "address": twin.get("address"), "ifindex": twin["ifindex"]}}
-    values = {key: found.get(key) for key in RESTORED}
+        options = {"peer": {"ifname": twin["ifname"], "ifindex": twin["ifindex"], **_restored(twin)}}
+    values = _restored(found)
     if known.parent != "no" and not known.parent_option:
         values["link"] = found.get("link")
     info = {"info_data": options} if options else {}

@@ -10,7 +10,7 @@ import typing as t
 from ..kinds import options as kinds
 from ..rtnl import link
 from . import waves
-from .found import standing_on
+from .found import kind_of, lost_with
 from .linkplan import LinkPlan, at_creation, is_up
 from .runner import Place, Step, nothing
 from .wanted import WrongLink
@@ -106,18 +106,20 @@ def plan_attributes(mine: LinkPlan) -> None:
             mine.changes.attributes(waves.PORT, f"mtu {mtu['mtu']} held against its new ports'", mtu, mtu)
 
 
+MTU_FOLLOWS = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")
 LEAST_FOR_IPV6 = 1280  # bytes; below, the kernel takes IPv6 from the link
 
 
 def _lower_mtu(mine: LinkPlan, words: str, now: int, then: int) -> None:
     """What stands on the link follows it down, but not up again: the way back brings it along."""
-    name, index = mine.want.name, mine.found["ifindex"]
-    above = [(one["ifindex"], one["ifname"], one["mtu"]) for one in standing_on(mine.host, mine.found)]
-    back = [link.change(other, called, mtu=mtu) for other, called, mtu in above if mtu > then and not mine.moving]
+    name = mine.want.name
+    follow = [] if mine.reset else [one for one in lost_with(mine.host, mine.found) if kind_of(one) in MTU_FOLLOWS]
+    back = [link.change(one["ifindex"], one["ifname"], mtu=one["mtu"]) for one in follow if one["mtu"] > then]
     if then < LEAST_FOR_IPV6 <= now and not mine.reset:
         from .restoring import Settings
 
-        back += Settings(mine.host, mine.found).network(index)
+        for one in (mine.found, *(other for other in follow if other["mtu"] >= LEAST_FOR_IPV6)):
+            back += Settings(mine.host, one).network(one["ifindex"])
 
     def undo(place: Place) -> list[t.Any]:
         return [link.change(place.index(name), name, mtu=now), *back]

@@ -9,10 +9,12 @@ Within a wave number, `depth` counts the links that a link stands on: a VLAN on 
 from __future__ import annotations
 
 REMOVE_TO_RECREATE = 10  # before anything takes the name; what stands on top goes first
+LOST_TO_RECREATE = 11  # what goes along with those
 STEP_ASIDE = 20  # names that are to be swapped
 RENAME = 21
 RENAME_LATER = 22  # to names that others just gave up
 MOVE = 30
+LOST_TO_MOVE = 31
 LOWER_MTU = 40  # what stands on top first
 BUILD = 50  # creations, and changes in place; what stands on top last
 LEAVE_MASTER = 60
@@ -24,3 +26,4 @@ ADD_ADDRESS = 71
 KEYS = 75  # of WireGuard: before it goes up, so that no packet leaves unencrypted by them
 GO_UP = 81
 REMOVE = 90
+LOST = 91  # what goes along
