@@ -75,12 +75,15 @@ class NetlinkSocket:
     def fileno(self) -> int:
         return self._sock.fileno()
 
-    def batch(self, requests: t.Sequence[Request]) -> list[NetlinkError | None]:
-        """Sends all `requests`; the outcome of each, in order. A failing one does not stop those after it."""
+    def batch(self, requests: t.Iterable[Request]) -> list[NetlinkError | None]:
+        """Sends all `requests`; the outcome of each, in order. A failing one does not stop those after it.
+
+        An iterable that makes them as they are asked for keeps only those of one send in memory.
+        """
         outcomes: list[NetlinkError | None] = []
-        for some in list(chunks(requests, self._most, SEND_SIZE)):  # one that is too large fails before any is sent
-            batch = self._converse(Batch(some, self._take_numbers(len(some))))
-            outcomes += [batch.failures.get(index) for index in range(len(some))]
+        for some in chunks(requests, self._most, SEND_SIZE):
+            failures = self._converse(Batch(some, self._take_numbers(len(some)))).failures
+            outcomes += [failures.get(index) for index in range(len(some))] if failures else [None] * len(some)
         return outcomes
 
     def ask(self, request: Request, decode: Decode | None = None) -> list[t.Any]:
@@ -117,8 +120,8 @@ class NetlinkSocket:
         return dump.interrupted
 
     def _converse(self, batch: Batch) -> Batch:
-        if not batch.done:
-            self._sock.send(batch.pack())
+        if not batch.done and not self._sent(batch):
+            return batch
         deadline = time.monotonic() + self.timeout
         try:
             while not batch.done:
@@ -127,6 +130,17 @@ class NetlinkSocket:
             if not batch.done:
                 self._drain()  # after an overrun nothing more is delivered until all has been read
         return batch
+
+    def _sent(self, batch: Batch) -> bool:
+        """Sends it; a single request that is larger than the send buffer fails like one that the kernel refuses."""
+        try:
+            self._sock.send(batch.pack())
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE or len(batch.requests) > 1:
+                raise
+            batch.failures[0] = NetlinkError(errno.EMSGSIZE, batch.requests[0].operation)
+            return False
+        return True
 
     def _take_numbers(self, count: int) -> int:
         first = next(self._sequence)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import NetlinkEncodeError, NetlinkError, NetlinkOverrun
+from .errors import NetlinkError, NetlinkOverrun
 from .message import (
     NLM_F_ACK,
     NLM_F_DUMP,
@@ -43,13 +43,10 @@ class Batch:
         self.done = not requests
 
     def pack(self) -> bytes:
-        last = len(self.requests) - 1
-        return b"".join(
-            [
-                request.pack(self.sequence + index, NLM_F_ACK if index == last else 0)
-                for index, request in enumerate(self.requests)
-            ]
-        )
+        packed = [request.pack(self.sequence + index) for index, request in enumerate(self.requests)]
+        if packed:
+            packed[-1] = self.requests[-1].pack(self.sequence + len(packed) - 1, NLM_F_ACK)
+        return b"".join(packed)
 
     def feed(self, data: bytes) -> None:
         """Takes one datagram. Messages of another conversation are passed over."""
@@ -102,16 +99,19 @@ class Dump:
                 raise NetlinkOverrun(105, f"{self.request.operation}: the kernel lost messages of this dump")
 
 
-def chunks(requests: t.Sequence[Request], most: int, size: int) -> t.Iterator[t.Sequence[Request]]:
-    """`requests` in runs of at most `most` requests and about `size` bytes."""
-    first, total = 0, 0
-    for index, request in enumerate(requests):
+def chunks(requests: t.Iterable[Request], most: int, size: int) -> t.Iterator[list[Request]]:
+    """`requests` in runs of at most `most` requests and about `size` bytes; a larger request runs alone.
+
+    They are taken only as they are needed, so that a hundred thousand of them never have to be there at once.
+    """
+    some: list[Request] = []
+    total = 0
+    for request in requests:
         length = len(request.body) + 20
-        if length > size:
-            raise NetlinkEncodeError(request.operation, f"a request of {length} bytes, {size} fit")
-        if index - first >= most or total + length > size:
-            yield requests[first:index]
-            first, total = index, 0
+        if some and (len(some) >= most or total + length > size):
+            yield some
+            some, total = [], 0
+        some.append(request)
         total += length
-    if first < len(requests):
-        yield requests[first:]
+    if some:
+        yield some

@@ -17,6 +17,7 @@ from .errors import ExtAck, NetlinkDecodeError, NetlinkError
 
 HEADER = struct.Struct("=IHHII")
 HEADER_SIZE = HEADER.size
+PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # to a multiple of 4, by what is over
 
 NLMSG_NOOP, NLMSG_ERROR, NLMSG_DONE, NLMSG_OVERRUN = 1, 2, 3, 4
 
@@ -39,9 +40,10 @@ class Request(t.NamedTuple):
     fixed: int = 0  # size of the fixed header
 
     def pack(self, sequence: int, flags: int = 0) -> bytes:
-        return HEADER.pack(HEADER_SIZE + len(self.body), self.type, self.flags | flags | NLM_F_REQUEST, sequence, 0) + (
-            self.body + b"\0" * (-len(self.body) & 3)
-        )
+        body = self.body
+        size = len(body)
+        header = HEADER.pack(HEADER_SIZE + size, self.type, self.flags | flags | NLM_F_REQUEST, sequence, 0)
+        return header + body + PADDING[size & 3]
 
 
 class Message(t.NamedTuple):

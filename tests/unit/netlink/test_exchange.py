@@ -10,7 +10,6 @@ import struct
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.errors import (
     NetlinkDecodeError,
-    NetlinkEncodeError,
     NetlinkError,
     NetlinkOverrun,
 )
@@ -213,6 +212,13 @@ def test_chunks_keep_all_in_order():
     assert all(len(Batch(part, 0).pack()) <= 180 for part in parts)
 
 
-def test_a_request_larger_than_one_send():
-    with pytest.raises(NetlinkEncodeError, match="^big: a request of 120 bytes, 100 fit$"):
-        list(chunks([request("big", 100)], 10, 100))
+def test_a_request_larger_than_one_send_goes_alone():
+    some = [request("small", 8), request("big", 100), request("small", 8)]
+    assert [[one.operation for one in part] for part in chunks(some, 10, 100)] == [["small"], ["big"], ["small"]]
+
+
+def test_requests_are_taken_as_they_are_needed():
+    taken = []
+    parts = chunks((taken.append(index) or request(str(index), 80) for index in range(1000)), 10, 10_000)
+    next(parts)
+    assert len(taken) == 11
