@@ -65,7 +65,7 @@ def plan_move(mine: LinkPlan) -> None:
         return
     want, found = mine.want, mine.found
     index, name = found["ifindex"], want.name
-    left = Settings(mine.host, found).left_behind(index)
+    left = Settings(mine.host, found)
     lost = [one for one in standing_on(mine.host, found) if kind_of(one) in STAYING]
     builds = [build for build in (rebuilding(mine.host, mine.home, one) for one in lost) if build]
     for one in lost:
@@ -80,7 +80,7 @@ def plan_move(mine: LinkPlan) -> None:
         return [link.change(place.index(name), name, net_ns_fd=home, new_ifindex=index)]
 
     def restore(place: Place) -> list[Request]:
-        return [*left, *(request for build in builds for request in build(place))]
+        return [*left.left_behind(index, place), *(request for build in builds for request in build(place))]
 
     undo = mine.task.hosts.in_order(Step(want.place, back), Step(mine.home, restore))
     mine.changes.add(waves.MOVE, f"move to network namespace {want.move_to}", Step(mine.home, away), undo, depth=0)

@@ -65,7 +65,9 @@ class Removal:
         }
         delete = Step(netns, lambda place: [link.delete(index, name)])
         undo = way_back(host, netns, found, apart)
-        before, wave = line(name, netns, summary(host, found)), (waves.REMOVE, -going.depth)
+        # A master and a port of it: each in a wave of its own, so that the way back of one sees the other.
+        apiece = index if found.get("master") or host.ports_of(index) else 0
+        before, wave = line(name, netns, summary(host, found)), (waves.REMOVE, -going.depth, apiece)
         return Change(labelled(name, netns), "remove", before, "", delete, undo, wave, going.where)
 
     def _asks_first(self, netns: str | None, going: Going, twin: Link) -> bool:

@@ -43,26 +43,28 @@ def rebuilding(host: Host, netns: str | None, found: Link) -> Build | None:
     twin = peer_of(host, found)
     if known is None or (kind == "veth" and twin is None) or kind == "wireguard":
         return None
-    settings = Settings(host, found)
-    peer_settings = Settings(host, twin) if twin else None
-    ports = _ports_back(host, found)
+    ends = [Settings(host, one) for one in (found, twin) if one]
+    ports = host.ports_of(found["ifindex"])
 
     def build(place: Place) -> list[Request]:
-        index = found["ifindex"]
-        first = recreation(host, found, known) if known.by_rtnetlink else _recreate_tun(netns, found)
-        requests = [first, *settings.requests(index)]
-        requests += peer_settings.requests(twin["ifindex"]) if peer_settings else []
-        return requests + ports
+        requests = [recreation(host, found, known) if known.by_rtnetlink else _recreate_tun(netns, found)]
+        for end in ends:
+            requests += end.requests(end.found["ifindex"], place)
+        return requests + _ports_back(found, ports, place)
 
     return build
 
 
-def _ports_back(host: Host, found: Link) -> list[Request]:
-    ports = host.ports_of(found["ifindex"])
-    requests = [request for port in ports for request in below_master(port)]
+LEAST_MTU = 68  # bytes
+
+
+def _ports_back(found: Link, ports: t.Sequence[Link], place: Place) -> list[Request]:
+    """Ports that went too are not there yet: when they are made anew, they find their master."""
+    requests = [request for port in ports if place.there(port["ifindex"]) for request in below_master(port)]
     mtus = [port["mtu"] for port in ports] or [found["mtu"]]
     if kind_of(found) == "bridge" and found["mtu"] != min(mtus):  # set, not that of its ports
-        requests.append(link.change(found["ifindex"], found["ifname"], mtu=found["mtu"]))
+        another = found["mtu"] + (1 if found["mtu"] <= LEAST_MTU else -1)  # only a change counts as set
+        requests += [link.change(found["ifindex"], found["ifname"], mtu=mtu) for mtu in (another, found["mtu"])]
     return requests
 
 
@@ -144,7 +146,7 @@ class Settings:
         self.addresses = [one for one in host.addresses_of(index) if lasting(one)]
         self.routes = host.routes_of(index) if found["flags"] & link.IFF_UP else []
 
-    def requests(self, index: int) -> list[Request]:
+    def requests(self, index: int, place: Place) -> list[Request]:
         """Everything of a link that was made anew, but what its creation gave it."""
         found, name = self.found, self.found["ifname"]
         requests = []
@@ -155,14 +157,14 @@ class Settings:
         spec = found.get("af_spec") or {}
         if spec.get("inet6", {}).get("addr_gen_mode") in ("none", "random"):
             requests.append(link.change(index, name, af_spec=spec))
-        return requests + self.left_behind(index)
+        return requests + self.left_behind(index, place)
 
-    def left_behind(self, index: int) -> list[Request]:
+    def left_behind(self, index: int, place: Place) -> list[Request]:
         """Master, admin state, addresses and routes: what a link loses by moving to another namespace."""
-        found, name = self.found, self.found["ifname"]
-        requests = below_master({**found, "ifindex": index}) if found.get("master") else []
+        found, master = self.found, self.found.get("master")
+        requests = below_master({**found, "ifindex": index}) if master and place.there(master) else []
         if found["flags"] & link.IFF_UP:
-            requests.append(link.change(index, name, up=True))
+            requests.append(link.change(index, found["ifname"], up=True))
         return requests + self.network(index)
 
     def network(self, index: int) -> list[Request]:

@@ -43,6 +43,16 @@ class Place:
             self._indexes[name] = self.sock.ask(link.get(name=name), link.decode_name)[0][0]
         return self._indexes[name]
 
+    def there(self, index: int) -> bool:
+        """Whether there is a link of that index now."""
+        try:
+            self.sock.ask(link.get(index))
+        except NetlinkError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return False
+        return True
+
     def netns_file(self, netns: str) -> int:
         """A file descriptor of a namespace, good until the wave is over."""
         self._files.append(open_file(netns))
