@@ -66,7 +66,7 @@ def bench(netns):
     found.ip(
         "ip link add v0 type veth peer name v1",
         "ip link add v2 type veth peer name v3",
-        "ip link add br0 type bridge stp_state 1 forward_delay 400",
+        "ip link add br0 type bridge forward_delay 400",
         "ip link set v1 mtu 1400",
         "ip link set v1 master br0",
         "ip link set v1 type bridge_slave cost 7 learning off",
