@@ -26,6 +26,7 @@ C_LINE = re.compile(r"([a-z-]+) *: *([0-9]+)")  # xenstored's CONTROL quota
 OCAML_LINE = re.compile(r"dom([0-9]+) quota: (-?[0-9]+)/(-?[0-9]+)")  # oxenstored's
 
 PROBE_ID = 0x70000000
+UNTOLD = (errno.ENOSYS, errno.ENOENT, errno.EINVAL, errno.EACCES, errno.EPERM)
 
 
 def ask(client: Client, op: int, payload: bytes) -> bytes:
@@ -84,32 +85,47 @@ def set_quota(client: Client, name: str, value: int, domid: int | None = None) -
     ask(client, Op.SET_QUOTA, strings(*_of_domain(domid), name.encode(), b"%d" % value))
 
 
-def usage(client: Client, domid: int) -> dict[str, int]:
-    """What the daemon counts for a domain: nodes, and as far as it tells watches, transactions, memory.
+class Account(t.NamedTuple):
+    """What the daemon counts for one domain, and up to what. Empty where it does not tell.
 
-    Empty where it does not tell. Raises PyXSError.
+    Names are the daemon's: "nodes", of xenstored also "watches", "transactions", "outstanding" requests, "memory" in
+    bytes.
     """
-    said = control(client, "quota", str(domid))
+
+    used: t.Dict[str, int]
+    quota: t.Dict[str, int]
+
+
+def accounts(client: Client, domids: t.Iterable[int]) -> dict[int, Account]:
+    """Raises PyXSError; a domain that the daemon does not know, or will not tell of, has an empty account."""
+    common = _table(_told(client))
+    return {domid: _account(client, domid, common) for domid in domids}
+
+
+def _account(client: Client, domid: int, common: dict[str, int]) -> Account:
+    said = _told(client, str(domid))
     match = OCAML_LINE.search(said)
     if match:
-        return {"nodes": int(match.group(2))}
-    return _table(said)
+        return Account({"nodes": int(match.group(2))}, {"nodes": int(match.group(3))})
+    used = _table(said)
+    return Account(used, {**common, **_own_quota(client, domid)} if used else {})
 
 
-def limits(client: Client, domid: int) -> dict[str, int]:
-    """The quotas that hold for a domain, as far as the daemon tells. Raises PyXSError."""
-    said = control(client, "quota", str(domid))
-    match = OCAML_LINE.search(said)
-    if match:
-        return {"nodes": int(match.group(3))}
-    return {**_table(control(client, "quota")), **_own_limits(client, domid)}
-
-
-def _own_limits(client: Client, domid: int) -> dict[str, int]:
+def _told(client: Client, *of: str) -> str:
     try:
-        return {name: get_quota(client, name, domid) for name in quota_names(client)}
+        return control(client, "quota", *of)
     except PyXSError as error:
-        if error.errno not in (errno.ENOSYS, errno.ENOENT, errno.EINVAL):
+        if error.errno not in UNTOLD:
+            raise
+        return ""
+
+
+def _own_quota(client: Client, domid: int) -> dict[str, int]:
+    """Where single domains can have quotas of their own (Xen 4.22 and newer)."""
+    try:
+        return {name.replace("-", "_"): get_quota(client, name, domid) for name in quota_names(client)}
+    except PyXSError as error:
+        if error.errno not in UNTOLD:
             raise
         return {}
 
