@@ -58,17 +58,17 @@ def by_name(links):
     return {link["ifname"]: link for link in links}
 
 
-def alike(link, beside):
+def alike(link, theirs):
     """A link without what ip cannot print alike: passing time, and options newer than that ip."""
     kept = {key: value for key, value in link.items() if key not in BEYOND}
     if kept.get("linkinfo", {}).get("info_kind") not in registry.LOADERS:  # of erspan only the kind is known
-        beside.get("linkinfo", {}).pop("info_data", None)
-    if beside.get("linkinfo", {}).get("info_data", {}).get("arp_validate", "") is None:  # so ip shows "none"
-        beside["linkinfo"]["info_data"]["arp_validate"] = "none"
+        theirs.get("linkinfo", {}).pop("info_data", None)
+    if theirs.get("linkinfo", {}).get("info_data", {}).get("arp_validate", "") is None:  # so ip shows "none"
+        theirs["linkinfo"]["info_data"]["arp_validate"] = "none"
     for part in ("info_data", "info_slave_data"):
         options = kept.get("linkinfo", {}).get(part)
         if options is not None:
-            known = beside.get("linkinfo", {}).get(part, {})
+            known = theirs.get("linkinfo", {}).get(part, {})
             kept["linkinfo"] = {**kept["linkinfo"], part: {key: options[key] for key in set(options) & set(known)}}
     return kept
 
