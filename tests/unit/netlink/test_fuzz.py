@@ -35,7 +35,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 FUZZ = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -174,7 +174,7 @@ def test_what_a_table_decoded_before_changes_nothing(where):
     used = fresh(TABLES[where])
     body = payloads(used, DEEPEST)
 
-    @settings(FUZZ, max_examples=25)
+    @settings(FUZZ, max_examples=15)
     @given(body, st.integers(0, 200), st.integers(0, 255))
     def run(data, at, byte):
         alike = bytearray(data)  # of the same size, and mostly of the same layout
@@ -195,7 +195,7 @@ def test_decoders_survive_any_bytes(where):
         lambda size: st.one_of(st.just(b"\0" * size), st.binary(min_size=size, max_size=size))
     )
 
-    @settings(FUZZ, max_examples=200)
+    @settings(FUZZ, max_examples=60)
     @given(damaged(st.builds(bytes.__add__, headers, st.one_of(st.binary(max_size=64), *bodies))))
     def run(data):
         survives(decode, data)
@@ -246,7 +246,7 @@ def test_recorded_dumps_decode(name, count):
 def test_damaged_dumps(name):
     decode = DECODERS[f"{DUMPS[name]}.decode"]
 
-    @settings(FUZZ, max_examples=300)
+    @settings(FUZZ, max_examples=100)
     @given(damaged(st.sampled_from(recorded(name))))
     def run(data):
         try:
@@ -257,7 +257,7 @@ def test_damaged_dumps(name):
     run()
 
 
-@settings(FUZZ, max_examples=500)
+@settings(FUZZ, max_examples=200)
 @given(
     st.lists(
         st.builds(
@@ -374,7 +374,7 @@ BY_CODEC: dict[str, tuple[nla.Codec, st.SearchStrategy[t.Any]]] = {
 EVERY_CODEC = Table(*((number, name, BY_CODEC[name][0]) for number, name in enumerate(BY_CODEC, 1)))
 
 
-@settings(FUZZ, max_examples=300)
+@settings(FUZZ, max_examples=100)
 @given(fields({name: values for name, (_, values) in BY_CODEC.items()}))
 def test_what_is_encoded_decodes_to_itself(values):
     raw = EVERY_CODEC.encode(values)
