@@ -17,6 +17,7 @@ from ..rtnl import address
 from . import waves
 from .found import lasting
 from .line import address as words
+from .line import in_line
 from .runner import Place
 
 if t.TYPE_CHECKING:
@@ -111,7 +112,7 @@ def plan_addresses(mine: LinkPlan, cycled: bool) -> None:
 
 def _shown(mine: LinkPlan, some: Addresses) -> list[str]:
     names = {mine.want.name, (mine.found or {}).get("ifname")}
-    return [words(one, names) for one in some.values()]
+    return in_line(some.values(), names)
 
 
 def _behind(first: Address, fate: Fate) -> list[Address]:

@@ -75,8 +75,8 @@ def lasting(found: t.Mapping[str, t.Any]) -> bool:
     """Whether an address is somebody's, not one that the kernel makes by itself (link-local, autoconfigured, lo's)."""
     if found.get("protocol") in ("kernel_lo", "kernel_ra", "kernel_ll") or found.get("temporary"):
         return False
-    if kernel_since(5, 18):  # which says of every address whether it made it
-        return True
     if found["scope"] == "host" and found["local"] in ("127.0.0.1", "::1"):
         return False
+    if kernel_since(5, 18):  # which says of every IPv6 address whether it made it
+        return True
     return found["family"] != "inet6" or not (found["local"].startswith("fe80:") or found.get("dynamic"))

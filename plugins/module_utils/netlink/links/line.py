@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..attribute import ip_bytes
 from ..rtnl.address import FOREVER, SETTABLE
 
 
@@ -58,6 +59,16 @@ def address(found: t.Mapping[str, t.Any], names: t.Container[t.Any] = ()) -> str
     if preferred != valid:
         parts.append(f"preferred {preferred}s")
     return " ".join(parts)
+
+
+def in_line(found: t.Iterable[t.Mapping[str, t.Any]], names: t.Container[t.Any] = ()) -> list[str]:
+    """Addresses in the order of their bytes, IPv4 first, whatever order they were given in."""
+    return [address(one, names) for one in sorted(found, key=_order)]
+
+
+def _order(found: t.Mapping[str, t.Any]) -> tuple[t.Any, ...]:
+    raw = ip_bytes(found["local"])
+    return len(raw), raw, found["prefixlen"], found.get("address") or ""
 
 
 def _usual_scope(local: str) -> str:

@@ -12,8 +12,7 @@ from ..rtnl import link
 from . import waves
 from .found import Link, below, kind_of, lasting, peer_of, standing_on
 from .host import Host, Hosts
-from .line import address as address_words
-from .line import line
+from .line import in_line, line
 from .restoring import rebuilding, way_back
 from .runner import Step, nothing
 from .wanted import Wanted
@@ -98,5 +97,5 @@ def summary(host: Host, found: Link) -> dict[str, t.Any]:
         "mtu": found.get("mtu"),
         "link": host.name_of(below(found)) or None if found.get("link_netnsid") is None else None,
         "master": host.name_of(found.get("master")) or None,
-        "addr": [address_words(one, [found["ifname"]]) for one in host.addresses_of(found["ifindex"]) if lasting(one)],
+        "addr": in_line(filter(lasting, host.addresses_of(found["ifindex"])), [found["ifname"]]),
     }
