@@ -77,6 +77,8 @@ DEBIAN = Recipe(
         "etc/initramfs-tools/conf.d/testbed": "MODULES=list\nCOMPRESS=gzip\n",
         "etc/initramfs-tools/hooks/testbed": INITRAMFS_HOOK,
         "etc/ssh/sshd_config.d/testbed.conf": "PasswordAuthentication no\nUseDNS no\n",
+        # else every new network namespace has a gre0, sit0, ... once their modules are loaded
+        "etc/sysctl.d/testbed.conf": "net.core.fb_tunnels_only_for_init_net = 1\n",
         "etc/systemd/system/management.service": MANAGEMENT_UNIT,
     },
     links={
