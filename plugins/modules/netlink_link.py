@@ -50,7 +50,9 @@ options:
         description: Index of the link.
         type: int
       address:
-        description: MAC address of the link. Links that stand on another one (VLANs share their parent's address) are left out.
+        description:
+          - MAC address of the link. Links that stand on another one (VLANs share their parent's address) are left
+            out.
         type: str
   state: &state
     description:
@@ -73,7 +75,8 @@ options:
         and V(miimon) of a bond, V(id) and V(protocol) of a VLAN, V(id), V(local), V(remote) and V(port) of a VXLAN.
       - They are checked before anything is changed. All options of all kinds, with their ranges and with what can be
         changed in place, are in the collection's C(docs/link_kinds.md).
-      - V(peer) of a V(veth) is a dictionary with C(ifname), and where wanted C(address), C(mtu) and C(netns), the name of
+      - V(peer) of a V(veth) is a dictionary with C(ifname), and where wanted C(address), C(mtu) and C(netns), the
+        name of
         the namespace for the other end. It only counts at creation; the other end starts down.
     type: dict
   link: &link
@@ -109,7 +112,8 @@ options:
     type: str
   ports: &ports
     description:
-      - Links that are to be ports of this one, the same as O(master) or O(links[].master) on each of them. Other ports are left.
+      - Links that are to be ports of this one, the same as O(master) or O(links[].master) on each of them. Other
+        ports are left.
     type: list
     elements: str
   port_options: &port_options
@@ -119,14 +123,16 @@ options:
     type: dict
   addresses: &addresses
     description:
-      - Addresses, as V(10.0.0.1/24) or as a dictionary with C(address) and any of C(peer), C(broadcast), C(label), C(scope),
+      - Addresses, as V(10.0.0.1/24) or as a dictionary with C(address) and any of C(peer), C(broadcast), C(label),
+        C(scope),
         C(metric), C(valid_lft) and C(preferred_lft) (seconds), C(noprefixroute), C(nodad), C(home), C(mngtmpaddr),
         C(optimistic), C(autojoin).
     type: list
     elements: raw
   addresses_mode: &addresses_mode
     description:
-      - V(exact) removes addresses that are not in O(addresses) or O(links[].addresses), when that is given; V(add) leaves them.
+      - V(exact) removes addresses that are not in O(addresses) or O(links[].addresses), when that is given; V(add)
+        leaves them.
       - Addresses that the kernel makes by itself (link-local, autoconfigured, those of C(lo)) are left in any case.
     type: str
     choices: [exact, add]
@@ -138,12 +144,14 @@ options:
     type: str
   move_to: &move_to
     description:
-      - Network namespace in which the link is to be. It is moved there when it is found in O(netns) or O(links[].netns), and
+      - Network namespace in which the link is to be. It is moved there when it is found in O(netns) or
+        O(links[].netns), and
         everything else is done where it then is. Moving costs a link its addresses, its master and its being up.
     type: str
   recreate: &recreate
     description:
-      - What an existing link cannot change in place (its kind, the id of a VXLAN) makes the task fail, and says so; with
+      - What an existing link cannot change in place (its kind, the id of a VXLAN) makes the task fail, and says so;
+        with
         V(true) the link is removed and created anew, which interrupts its traffic.
     type: bool
     default: false
@@ -333,7 +341,8 @@ changes:
     - "br0: add address 192.0.2.1/24"
 link:
   description:
-    - The link as read back from the kernel, in the keys and values of C(ip -d -json addr show); V(null) when it is absent.
+    - The link as read back from the kernel, in the keys and values of C(ip -d -json addr show); V(null) when it is
+      absent.
     - In check mode, the link as it is.
   returned: success, without O(links)
   type: dict

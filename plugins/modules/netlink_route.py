@@ -12,9 +12,11 @@ version_added: 0.1.0
 author:
   - the fleet.hypervisor authors (@fleet-hypervisor)
 description:
-  - Adds, replaces and removes routes of IPv4 and IPv6 by speaking rtnetlink to the kernel. No program is run and nothing
+  - Adds, replaces and removes routes of IPv4 and IPv6 by speaking rtnetlink to the kernel. No program is run and
+    nothing
     has to be installed on the managed host.
-  - The kernel has one route for each destination, table and metric. This is the one that is looked for, compared in what
+  - The kernel has one route for each destination, table and metric. This is the one that is looked for, compared in
+    what
     the task mentions, and replaced in one step where it differs.
   - Many routes in one task (O(routes)) are sent in batches, routes without a gateway first, and read back in the end.
     When one fails, those before it are undone.
@@ -159,7 +161,8 @@ changes:
   sample: ["route 198.51.100.0/24: add 198.51.100.0/24  via 192.0.2.253"]
 route:
   description:
-    - The route as read back from the kernel, in the keys and values of C(ip -d -json route show); V(null) when it is absent.
+    - The route as read back from the kernel, in the keys and values of C(ip -d -json route show); V(null) when it is
+      absent.
     - In check mode, the route as it is.
   returned: success, without O(routes)
   type: dict

@@ -40,7 +40,7 @@ class Codec(t.NamedTuple):
 
     decode: Decode
     encode: Encode
-    table: t.Optional[Table] = None  # of what lies inside, where attributes do
+    table: Table | None = None  # of what lies inside, where attributes do
 
 
 class Row(t.NamedTuple):

@@ -69,7 +69,8 @@ class NetlinkError(NetlinkFailure):
     `errno` as the kernel gave it, `operation` what was being done to what ("RTM_NEWLINK br0"), `ack` an `ExtAck`.
     """
 
-    def __init__(self, code: int, operation: str, ack: ExtAck = ExtAck()) -> None:
+    def __init__(self, code: int, operation: str, ack: ExtAck | None = None) -> None:
+        ack = ack or ExtAck()
         self.operation = operation
         self.ack = ack
         super().__init__(code, self._sentence(code, operation, ack))

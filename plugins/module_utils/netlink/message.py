@@ -36,7 +36,7 @@ class Request(t.NamedTuple):
     type: int
     flags: int
     body: bytes  # the family's fixed header, then attributes
-    table: t.Optional[Table] = None  # of the attributes, so that the kernel's complaint about one can name it
+    table: Table | None = None  # of the attributes, so that the kernel's complaint about one can name it
     fixed: int = 0  # size of the fixed header
 
     def pack(self, sequence: int, flags: int = 0) -> bytes:

@@ -117,7 +117,10 @@ def test_what_differs_is_replaced(route):
 
 
 def test_hops_in_any_order_are_the_same():
-    hops = [{"gateway": "10.0.0.1", "dev": "v0", "weight": 2}, {"gateway": "10.0.0.2", "dev": "v0", "weight": 1}]
+    hops = [
+        {"gateway": "10.0.0.1", "dev": "v0", "weight": 2},
+        {"gateway": "10.0.0.2", "dev": "v0", "weight": 1},
+    ]
     there = found(nexthops=hops)
     del there["gateway"]
     assert not planned([{"dst": "192.0.2.0/24", "nexthops": list(reversed(hops))}], there)
@@ -163,4 +166,5 @@ def test_lines():
     assert line(found(table=100, metric=5, metrics={"mtu": 1400}, protocol="bird"), "blue") == (
         "192.0.2.0/24  netns blue  via 10.0.0.1  dev v0  table 100  proto bird  metric 5  mtu 1400"
     )
-    assert line({"dst": "default", "family": "inet6", "via": {"host": "fd00::1"}}, None) == "default  inet6  via fd00::1"
+    way_out = {"dst": "default", "family": "inet6", "via": {"host": "fd00::1"}}
+    assert line(way_out, None) == "default  inet6  via fd00::1"
