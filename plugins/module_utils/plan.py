@@ -112,17 +112,17 @@ class Plan:
             done.append([change for change, error in zip(wave, outcomes) if error is None])
             failed = [(change, error) for change, error in zip(wave, outcomes) if error is not None]
             if failed:
-                _, halves = self._take_back([[change for change, _ in failed if change.partly]])
+                _unused, halves = self._take_back([[change for change, _unused in failed if change.partly]])
                 undone, stuck = self._take_back(done)
                 change, error = failed[0]
                 raise ChangeFailed(change, error, undone, [*halves, *stuck]) from error
 
     def _waves(self) -> t.Iterator[list[Change]]:
         numbered = enumerate(self.changes)
-        for _, group in itertools.groupby(
+        for _unused, group in itertools.groupby(
             numbered, lambda item: item[0] if item[1].wave is None else ("w", item[1].wave)
         ):
-            yield [change for _, change in group]
+            yield [change for _unused, change in group]
 
     def _take_back(self, done: t.Sequence[t.Sequence[Change]]) -> tuple[list[Change], list[tuple[Change, str]]]:
         undone: list[Change] = []

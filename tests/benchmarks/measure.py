@@ -52,7 +52,7 @@ def child(netns: str, module: str, function: str, *arguments: object, small: str
         os.killpg(pid, signal.SIGKILL)
         os.wait4(pid, 0)
         raise
-    _, status, usage = os.wait4(pid, 0)
+    _unused, status, usage = os.wait4(pid, 0)
     if status:
         code = os.waitstatus_to_exitcode(status)
         raise Failed(f"{module}.{function} in {netns} ended with status {code}")
@@ -73,7 +73,7 @@ def alternate(sides: t.Sequence[t.Callable[[], Run]], rounds: int) -> list[Sampl
 
     Raises Failed when they do not come to the same result.
     """
-    runs: list[list[Run]] = [[] for _ in sides]
+    runs: list[list[Run]] = [[] for _unused in sides]
     for number in range(rounds + 1):
         found = [side() for side in sides]
         if len({run.result for run in found}) != 1:

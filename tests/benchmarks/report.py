@@ -118,7 +118,7 @@ def markdown(rows: t.Sequence[Row], scale: str, rounds: int) -> str:
             *(f"- `{name}`: {says}" for name, says in said),
             "",
             line(HEADINGS),
-            line("---" for _ in HEADINGS),
+            line("---" for _unused in HEADINGS),
             *(line(cells(row)) for row in rows),
             "",
         ]

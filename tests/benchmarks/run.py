@@ -119,7 +119,7 @@ def main() -> int:
         sys.exit("the benchmarks make network namespaces, for which they need root")
     scale = SCALES[wanted.scale]
     chosen = [case for case in cases(scale) if not wanted.case or case.name in wanted.case]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_unused: sys.exit(143))
     top = collection()
     os.environ.update(PYTHONPATH=top, ANSIBLE_COLLECTIONS_PATH=top)
     try:

@@ -48,7 +48,7 @@ def main(small: str, netns: str, module: str, function: str, *arguments: str) ->
     if netns != "-":
         enter(netns)
     found = [timed(work)]
-    while small != "-" and sum(seconds for seconds, _ in found) < LONG_ENOUGH:
+    while small != "-" and sum(seconds for seconds, _unused in found) < LONG_ENOUGH:
         found.append(timed(work))
     found.sort()
     seconds, result = found[len(found) // 2]

@@ -49,7 +49,7 @@ def vlans(netns: str) -> dict[str, list[dict[str, t.Any]]]:
 
 def steadily(ours: t.Callable[[], t.Any], theirs: t.Callable[[], t.Any]) -> tuple[t.Any, t.Any]:
     """What both read while nothing changed: links that came up a moment ago still get routes and neighbours."""
-    for _ in range(50):
+    for _unused in range(50):
         before, shown_meanwhile, after = ours(), theirs(), ours()
         if before == after:
             return after, shown_meanwhile

@@ -190,7 +190,7 @@ def test_silence_ends_at_the_deadline(netns):
 def test_no_descriptor_is_left_open(make_netns):
     NetlinkSocket().close()  # what is opened once and stays, is opened
     before = open_files()
-    for _ in range(20):
+    for _unused in range(20):
         name = make_netns()
         with NetlinkSocket(netns=name) as sock:
             names(sock)

@@ -58,7 +58,7 @@ def read(rtnl, **filters):
 
 def steady(entries):
     """Without ages, and without what the kernel listens to by itself."""
-    wanted = {entry["mac"] for _, entry in WANTED}
+    wanted = {entry["mac"] for _unused, entry in WANTED}
     kept = [{name: one[name] for name in one if name not in ("used", "updated")} for one in entries]
     kept = [one for one in kept if one["mac"] in wanted]
     return sorted(kept, key=lambda one: (one["mac"], one.get("dst", ""), one.get("vlan", 0)))

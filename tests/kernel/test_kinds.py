@@ -364,7 +364,7 @@ def tried(case: Case) -> dict:
 def test_created_read_back_as_ip_shows_it_and_removed(case, lab):
     kind = registry.find(case.kind)
     failures = {}
-    for name, (_, then) in tried(case).items():
+    for name, (_unused, then) in tried(case).items():
         wanted = lab.normal(kind, {**case.base, **case.beside.get(name, {}), name: then})
         lab.create(kind, wanted)
         told = lab.told()
@@ -537,7 +537,7 @@ def test_ports_of_a_bond(lab, bond):
 
 def unmoved(read: t.Callable[[], dict], lab: Lab, part: str, name: str) -> tuple[dict, dict]:
     """What we and ip read while LACP's states did not move on in between."""
-    for _ in range(50):
+    for _unused in range(50):
         before, theirs, after = read(), lab.shown_by_ip(part, name), read()
         if before == after:
             return after, theirs

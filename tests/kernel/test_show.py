@@ -84,7 +84,7 @@ def without_timers(link):
 def beside(ours, theirs):
     """What both see at the same time: carriers, and addresses and routes with them, come and go for a while."""
     after = theirs()
-    for _ in range(50):
+    for _unused in range(50):
         before, mine = after, ours()
         after = theirs()
         if before == after:
@@ -155,7 +155,7 @@ def test_users_of_a_tun_stay_numbers(netns, rtnl):
 )
 def test_links_that_fit(netns, rtnl, filters, expected):
     iproute2.run(netns, *BASE)
-    _, whole = links_beside(netns, rtnl)
+    _unused, whole = links_beside(netns, rtnl)
     found = by_name(read(rtnl, "links", **filters))
     assert found.keys() == expected
     for name, link in found.items():  # names and M-DOWN come out right without the other links in the dump

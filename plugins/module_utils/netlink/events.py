@@ -172,7 +172,7 @@ class Events:
         """
         try:
             self._sock.receive(deadline, what)
-            for _ in range(MANY):
+            for _unused in range(MANY):
                 if not self._poll.poll(0):
                     return
                 self._sock.receive(deadline, what)

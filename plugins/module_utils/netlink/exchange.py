@@ -82,7 +82,7 @@ class Dump:
     def feed(self, data: bytes, decode: Decode, out: list[t.Any]) -> None:
         """Appends to `out` what `decode` makes of each answer in one datagram (None: nothing)."""
         for message in split(data):
-            kind, flags, sequence, _, start, end = message
+            kind, flags, sequence, _unused, start, end = message
             if sequence != self.sequence:
                 continue
             if flags & NLM_F_DUMP_INTR:

@@ -69,7 +69,7 @@ def interfaces(links: t.Sequence[Object], devices: t.Mapping[int, Device]) -> di
 
 
 def _bridge(options: Object, ports: list[str]) -> Object:
-    priority, _, mac = options.get("bridge_id", "").partition(".")
+    priority, _unused, mac = options.get("bridge_id", "").partition(".")
     return {
         "type": "bridge",
         "interfaces": ports,

@@ -39,7 +39,7 @@ def entry(data: bytes, start: int, end: int) -> Entry:
     """Index, name and IFF_* flags of a link: all that naming it takes."""
     if end - start < link.IFINFO.size:
         raise NetlinkDecodeError(f"a link message of {end - start} bytes")
-    _, _, index, flags, _ = link.IFINFO.unpack_from(data, start)
+    _unused, _unused, index, flags, _unused = link.IFINFO.unpack_from(data, start)
     for number, at, stop in walk(data, start + link.IFINFO.size, end):
         if number == 3:
             return index, link.NAME.decode(data, at, stop), flags

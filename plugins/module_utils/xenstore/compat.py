@@ -96,7 +96,7 @@ class xs:  # noqa: N801 - the binding's name
     def unwatch(self, path: AnyPath, token: t.Any) -> None:
         own = b"%x" % id(token)
         self.monitor.unwatch(path, own)
-        if all(watched != own for _, watched in self.monitor.watches):
+        if all(watched != own for _unused, watched in self.monitor.watches):
             del self._tokens[own]
 
     def read_watch(self) -> tuple[bytes, t.Any]:

@@ -47,7 +47,7 @@ class Monitor:
     @property
     def watched(self) -> set[bytes]:
         """The paths watched."""
-        return {path for path, _ in self.watches}
+        return {path for path, _unused in self.watches}
 
     def close(self) -> None:
         """Ends all watches; they have ended already where the connection has."""

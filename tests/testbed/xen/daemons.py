@@ -126,7 +126,7 @@ def main(kind: str, folder: str) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     daemon = Daemon(kind, directory, build(directory))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: daemon.stop())
+        signal.signal(number, lambda *_unused: daemon.stop())
     return daemon.wait() and 0
 
 

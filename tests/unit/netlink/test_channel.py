@@ -289,7 +289,7 @@ def test_without_privilege_the_systems_limit_is_taken(talk):
 
 def test_a_socket_that_cannot_be_set_up_is_closed(talk, monkeypatch):
     kernel = Kernel()
-    monkeypatch.setattr(kernel, "bind", lambda address: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(kernel, "bind", lambda address: (_unused for _unused in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         talk(kernel)
     assert kernel.closed

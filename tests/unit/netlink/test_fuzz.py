@@ -375,7 +375,7 @@ EVERY_CODEC = Table(*((number, name, BY_CODEC[name][0]) for number, name in enum
 
 
 @settings(FUZZ, max_examples=100)
-@given(fields({name: values for name, (_, values) in BY_CODEC.items()}))
+@given(fields({name: values for name, (_unused, values) in BY_CODEC.items()}))
 def test_what_is_encoded_decodes_to_itself(values):
     raw = EVERY_CODEC.encode(values)
     assert EVERY_CODEC.decode(raw, 0, len(raw)) == values

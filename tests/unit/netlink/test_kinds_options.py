@@ -264,7 +264,7 @@ FLAT = [
 
 
 def find(name: str) -> registry.Kind:
-    master, _, port = name.partition(" ")
+    master, _unused, port = name.partition(" ")
     return registry.port(master) if port else registry.find(master)
 
 

@@ -35,7 +35,7 @@ UNPRINTED = {"vxlan": {"ttl_inherit"}, "geneve": {"ttl_inherit"}, "xfrm": {"link
 
 
 def find(name: str) -> registry.Kind:
-    master, _, port = name.partition(" ")
+    master, _unused, port = name.partition(" ")
     return registry.port(master) if port else registry.find(master)
 
 

@@ -56,7 +56,7 @@ def two_alike(draw):
     numbers = draw(st.lists(st.sampled_from([*SIZES, 10, 77]), max_size=8))
     sizes = {number: SIZES[number] if number in SIZES else draw(st.integers(0, 9)) for number in numbers}
     payload = {number: st.binary(min_size=size, max_size=size) for number, size in sizes.items()}
-    return [block(numbers, lambda number: draw(payload[number])) for _ in range(2)]
+    return [block(numbers, lambda number: draw(payload[number])) for _unused in range(2)]
 
 
 @given(two_alike())
@@ -106,7 +106,7 @@ def test_what_was_learnt_hides_no_error():
 
 def test_errors_inside_are_still_errors():
     seen = table()
-    good = block((11,), lambda _: attribute.attribute(1, b"\0\0"))
+    good = block((11,), lambda _unused: attribute.attribute(1, b"\0\0"))
     assert seen.decode(good, 0, len(good)) == {"inner": {"deep": 0}}
     bad = good[:4] + b"\7" + good[5:]  # the inner attribute claims another length
     with pytest.raises(NetlinkDecodeError):
@@ -117,6 +117,6 @@ def test_layouts_do_not_grow_without_end(monkeypatch):
     monkeypatch.setattr(attribute, "LAYOUTS", 4)
     seen = table()
     for size in range(1, 40):
-        one = block((10,), lambda _, size=size: b"x" * size)
+        one = block((10,), lambda _unused, size=size: b"x" * size)
         assert seen.decode(one, 0, len(one)) == {"text": "x" * size}
     assert len(seen._layouts) == 4

@@ -59,7 +59,7 @@ GENERIC = Table((1, "ifindex", U32), (2, "family_name", STRING))
 
 def request_of(raw: str, table: Table, fixed: int) -> Request:
     data = bytes.fromhex(raw)
-    _, kind, flags, _, _ = HEADER.unpack_from(data)
+    _unused, kind, flags, _unused, _unused = HEADER.unpack_from(data)
     return Request("IT", kind, flags, data[HEADER.size :], table, fixed)
 
 

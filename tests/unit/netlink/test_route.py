@@ -103,7 +103,7 @@ def test_remembering_changes_nothing():
 
 def test_routes_do_not_share_what_can_be_changed():
     for data in ROUTES:
-        first, second = (route.decode(data, 0, len(data)) for _ in range(2))
+        first, second = (route.decode(data, 0, len(data)) for _unused in range(2))
         for name in first:
             if isinstance(first[name], (list, dict)):
                 assert first[name] is not second[name], name
@@ -155,7 +155,7 @@ def test_tunnels_there_and_back(tunnel):
 
 
 def test_more_segments_said_than_there():
-    _, raw = encap.encode({"type": "seg6", "segs": ["fd00::7"]})
+    _unused, raw = encap.encode({"type": "seg6", "segs": ["fd00::7"]})
     broken = bytearray(raw)
     broken[4 + 4 + 4] = 200  # the number of the last segment
     with pytest.raises(NetlinkDecodeError, match="201 segments"):

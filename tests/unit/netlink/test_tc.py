@@ -137,7 +137,9 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "options"), OPTIONS, ids=[f"{at}-{kind}" for at, (kind, _) in enumerate(OPTIONS)])
+@pytest.mark.parametrize(
+    ("kind", "options"), OPTIONS, ids=[f"{at}-{kind}" for at, (kind, _unused) in enumerate(OPTIONS)]
+)
 def test_options_there_and_back(kind, options):
     request = tc.new(3, {"kind": kind, "handle": "1:", "options": options})
     found = tc.decode(request.body, 0, len(request.body))

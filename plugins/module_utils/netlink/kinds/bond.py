@@ -170,6 +170,8 @@ KINDS = {
         "bond port",
         PORT_TABLE,
         "bonding",
-        read_only=frozenset((*(name for _, name, _ in PORT_SHOWN), *(f"{name}_str" for name in OPER_STATES))),
+        read_only=frozenset(
+            (*(name for _unused, name, _unused in PORT_SHOWN), *(f"{name}_str" for name in OPER_STATES))
+        ),
     ),
 }

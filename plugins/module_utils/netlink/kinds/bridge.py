@@ -152,8 +152,10 @@ KINDS = {
         "bridge",
         TABLE,
         "bridge",
-        read_only=frozenset(name for _, name, _ in SHOWN),
-        rounded=frozenset(name for _, name, _ in OPTIONS if name.endswith(("_intvl", "_time", "_delay", "_age"))),
+        read_only=frozenset(name for _unused, name, _unused in SHOWN),
+        rounded=frozenset(
+            name for _unused, name, _unused in OPTIONS if name.endswith(("_intvl", "_time", "_delay", "_age"))
+        ),
         check=_check,
     )
 }

@@ -79,6 +79,9 @@ SHOWN = (
 TABLE = Shaped(OPTIONS + SHOWN, show=_show)
 KINDS = {
     "bridge port": Kind(
-        "bridge port", TABLE, "bridge", read_only=frozenset(name for _, name, _ in SHOWN) | {"group_fwd_mask_str"}
+        "bridge port",
+        TABLE,
+        "bridge",
+        read_only=frozenset(name for _unused, name, _unused in SHOWN) | {"group_fwd_mask_str"},
     )
 }

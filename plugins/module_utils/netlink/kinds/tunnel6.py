@@ -64,7 +64,7 @@ def _show(found: Dict) -> Dict:
     flow, flags = found.pop("flowinfo", None), found.pop("flags", 0)
     if flow is not None:
         found["tclass"], found["flowlabel"] = (f"0x{flow >> 20 & 0xFF:02x}", f"0x{flow & 0xFFFFF:05x}")
-    for name, (bit, _) in OVERRIDES.items():
+    for name, (bit, _unused) in OVERRIDES.items():
         if flags & bit:
             found.pop(name, None)
     found.update((name, True) for bit, name in FLAGS.items() if flags & bit)

@@ -36,7 +36,7 @@ class Shaped(Table):
         spread: t.Callable[[Dict], Dict] = _same,
     ) -> None:
         super().__init__(*rows, *wire)
-        for _, name, _ in wire:
+        for _unused, name, _unused in wire:
             del self.rows[name]
         self._wire = Table(*rows, *wire)
         self._show, self._spread = show, spread
@@ -133,7 +133,7 @@ def indexed(codec: Codec, most: int) -> Codec:
     """A list: attributes numbered from 0 on."""
 
     def decode(data: bytes, start: int, end: int) -> t.List[t.Any]:
-        return [codec.decode(data, at, stop) for _, at, stop in walk(data, start, end)]
+        return [codec.decode(data, at, stop) for _unused, at, stop in walk(data, start, end)]
 
     def encode(values: t.Any) -> bytes:
         items = [values] if isinstance(values, str) else list(values)

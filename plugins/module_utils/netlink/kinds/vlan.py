@@ -44,7 +44,7 @@ def _shown_flags(data: bytes, start: int, end: int) -> t.List[str]:
 
 
 def _map(data: bytes, start: int, end: int) -> t.List[t.Dict[str, int]]:
-    pairs = sorted(_pair(data, at, stop) for _, at, stop in walk(data, start, end))
+    pairs = sorted(_pair(data, at, stop) for _unused, at, stop in walk(data, start, end))
     return [{"from": source, "to": target} for source, target in pairs]
 
 

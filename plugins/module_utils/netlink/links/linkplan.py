@@ -34,10 +34,10 @@ class Task:
         self.hosts = hosts
         # By namespace and name: links that come into being as the other end of a pair.
         self.twins = twins
-        there = [(want, found) for want, found, _ in located if want.state != "absent"]
+        there = [(want, found) for want, found, _unused in located if want.state != "absent"]
         self._masters = [(want, found) for want, found in there if want.master]
         # The kind of every link that will be there; None where it stays what it is.
-        self.kinds = {(want.place, want.name): want.kind for want, _ in there}
+        self.kinds = {(want.place, want.name): want.kind for want, _unused in there}
         self.renamed = {
             (want.netns, found["ifname"]) for want, found in there if found and found["ifname"] != want.name
         }

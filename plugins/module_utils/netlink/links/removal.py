@@ -48,7 +48,7 @@ class Removal:
                 self._add(netns, Going(above, False, going.depth + 1, going.where), going.found["ifindex"])
 
     def changes(self) -> list[Change]:
-        return [self._change(netns, going) for (netns, _), going in self._found.items()]
+        return [self._change(netns, going) for (netns, _unused), going in self._found.items()]
 
     def _change(self, netns: str | None, going: Going) -> Change:
         host, found = self._hosts[netns], going.found
@@ -59,7 +59,7 @@ class Removal:
         index, name = found["ifindex"], found["ifname"]
         apart = {
             other["ifindex"]
-            for (place, _), (other, asked, _, _) in self._found.items()
+            for (place, _unused), (other, asked, _unused, _unused) in self._found.items()
             if place == netns and asked and other["ifindex"] != (twin or found)["ifindex"]
         }
         delete = Step(netns, lambda place: [link.delete(index, name)])

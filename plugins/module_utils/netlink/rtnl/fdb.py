@@ -63,7 +63,7 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
     """
     if end - start < NDMSG.size:
         raise NetlinkDecodeError(f"a forwarding entry of {end - start} bytes")
-    family, index, state, flags, _ = NDMSG.unpack_from(data, start)
+    family, index, state, flags, _unused = NDMSG.unpack_from(data, start)
     if family != AF_BRIDGE:
         return None
     found = TABLE.decode(data, start + NDMSG.size, end)

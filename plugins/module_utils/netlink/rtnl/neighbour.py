@@ -73,7 +73,7 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
     """
     if end - start < NDMSG.size:
         raise NetlinkDecodeError(f"a neighbour message of {end - start} bytes")
-    family, index, state, flags, _ = NDMSG.unpack_from(data, start)
+    family, index, state, flags, _unused = NDMSG.unpack_from(data, start)
     if family not in BITS:
         return None
     found = TABLE.decode(data, start + NDMSG.size, end)

@@ -38,7 +38,7 @@ def _decode_group(data: bytes, start: int, end: int) -> list[dict[str, int]]:
     if (end - start) % MEMBER.size:
         raise NetlinkDecodeError(f"a group of next hops of {end - start} bytes")
     members = [MEMBER.unpack_from(data, at) for at in range(start, end, MEMBER.size)]
-    return [{"id": id_, "weight": (high << 8) + low + 1} for id_, low, high, _ in members]
+    return [{"id": id_, "weight": (high << 8) + low + 1} for id_, low, high, _unused in members]
 
 
 def _encode_group(members: t.Sequence[t.Mapping[str, t.Any]]) -> bytes:

@@ -139,7 +139,7 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     """One qdisc or class: `kind`, `handle`, `index`, `root` or `parent`, `options`, counters."""
     if end - start < TCMSG.size:
         raise NetlinkDecodeError(f"a traffic control message of {end - start} bytes")
-    _, index, handle, parent, _ = TCMSG.unpack_from(data, start)
+    _unused, index, handle, parent, _unused = TCMSG.unpack_from(data, start)
     found = TABLE.decode(data, start + TCMSG.size, end)
     out: dict[str, t.Any] = {"kind": found.get("kind", ""), "handle": show_handle(handle), "index": index}
     out.update({"root": True} if parent == ROOT else {"parent": show_handle(parent)})

@@ -73,7 +73,7 @@ def decode_tbf(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     if len(raw) < TBF_PARMS.size:
         raise NetlinkDecodeError(f"parameters of tbf in {len(raw)} bytes")
     first, second, limit, buffer, mtu = TBF_PARMS.unpack_from(raw)
-    _, _, overhead, _, mpu, rate = RATESPEC.unpack(first)
+    _unused, _unused, overhead, _unused, mpu, rate = RATESPEC.unpack(first)
     rate = found.get("rate64", rate)
     peak = found.get("prate64", RATESPEC.unpack(second)[5])
     options = {"rate": rate, "burst": units.bytes_in(buffer, rate)}
@@ -135,7 +135,7 @@ def decode_htb(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     raw = found.get("init", b"")
     if len(raw) < HTB_GLOB.size:
         raise NetlinkDecodeError(f"parameters of htb in {len(raw)} bytes")
-    _, r2q, default, _, direct = HTB_GLOB.unpack_from(raw)
+    _unused, r2q, default, _unused, direct = HTB_GLOB.unpack_from(raw)
     options = {"r2q": r2q, "default": default, "direct_packets_stat": direct}
     if "direct_qlen" in found:
         options["direct_qlen"] = found["direct_qlen"]

@@ -104,7 +104,7 @@ def _run(client: Client, actions: t.Sequence[t.Sequence[Request]]) -> list[Excep
     answers = iter(client.ask_all([request for action in actions for request in action]))
     outcomes: list[Exception | None] = []
     for action in actions:
-        errors = [answer for answer in [next(answers) for _ in action] if isinstance(answer, PyXSError)]
+        errors = [answer for answer in [next(answers) for _unused in action] if isinstance(answer, PyXSError)]
         outcomes.append(errors[0] if errors else None)
     return outcomes
 
