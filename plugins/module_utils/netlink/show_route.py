@@ -57,7 +57,7 @@ def routes(found: list[Object], names: Names) -> list[Object]:
         index = route.pop("oif", 0)
         if index:
             route["dev"] = known(index) or f"if{index}"
-        if type(route["table"]) is int:
+        if isinstance(route["table"], int):
             route["table"] = str(route["table"])
         if not RARE.isdisjoint(route):
             _show_rare(route, names)

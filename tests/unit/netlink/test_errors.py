@@ -60,13 +60,13 @@ def test_an_errno_that_has_no_words():
 def test_a_netlink_error_stays_one_whatever_its_errno():
     # OSError picks a subclass by errno (FileExistsError, ...): it would hide the kernel's words.
     for code in (errno.EEXIST, errno.ENOENT, errno.EPERM, errno.ETIMEDOUT):
-        assert type(NetlinkError(code, "IT")) is NetlinkError
+        assert NetlinkError(code, "IT").__class__ is NetlinkError
 
 
 @pytest.mark.parametrize("kind", [NetlinkTimeout, NetlinkOverrun, DumpInterrupted, NoSuchNamespace])
 def test_the_others_keep_errno_and_kind(kind):
     error = kind(errno.ENOENT, "words")
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert (error.errno, error.strerror) == (errno.ENOENT, "words")
 
 

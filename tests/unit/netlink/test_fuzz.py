@@ -169,7 +169,7 @@ def fresh(table: Table) -> Table:
     return Table(*((row.number, row.name, row.codec) for row in table.rows.values()))
 
 
-@pytest.mark.parametrize("where", [where for where in TABLES if type(TABLES[where]) is Table])
+@pytest.mark.parametrize("where", [where for where in TABLES if TABLES[where].__class__ is Table])
 def test_what_a_table_decoded_before_changes_nothing(where):
     used = fresh(TABLES[where])
     body = payloads(used, DEEPEST)
