@@ -134,6 +134,19 @@ def walk(data: bytes, start: int, end: int) -> t.Iterator[tuple[int, int, int]]:
         start = (start + length + 3) & ~3
 
 
+def find(data: bytes, start: int, end: int, number: int) -> tuple[int, int]:
+    """Where the payload of the first attribute of that number lies; `(end, end)` where there is none."""
+    while end - start >= 4:
+        length, found = HEADER.unpack_from(data, start)
+        stop = start + length
+        if length < 4 or stop > end:
+            raise NetlinkDecodeError(f"attribute {found} of {length} bytes at offset {start}, {end - start} left")
+        if found & NLA_TYPE_MASK == number:
+            return start + 4, stop
+        start = (stop + 3) & ~3
+    return end, end
+
+
 # Codecs of plain values
 
 

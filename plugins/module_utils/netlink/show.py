@@ -35,9 +35,6 @@ FLAG_ORDER = (
     0x20000, 0x40000,
 )  # fmt: skip
 
-# Decoded, but nothing that `ip link` shows of a link.
-UNSHOWN = ("family", "af_spec", "protodown")
-
 
 class Names(t.NamedTuple):
     """What indexes stand for in one namespace: names and IFF_* flags of links by index."""
@@ -72,6 +69,10 @@ def flag_names(flags: int, lower_down: bool = False) -> tuple[str, ...]:
     return tuple(found)
 
 
+# Of IFLA_LINKINFO: options, the kind that they are of, and whether they are those of a port of that kind.
+PARTS = (("info_data", "info_kind", False), ("info_slave_data", "info_slave_kind", True))
+
+
 @functools.lru_cache(maxsize=64)
 def _index_options(kind: str, port: bool) -> t.FrozenSet[str]:
     """The options of a kind of link (or of its ports) that hold the index of another link."""
@@ -79,14 +80,15 @@ def _index_options(kind: str, port: bool) -> t.FrozenSet[str]:
     return registry.links(found.table) if found else frozenset()
 
 
-def linked(info: Object) -> t.Iterator[tuple[Object, str]]:
+def linked(info: Object) -> list[tuple[Object, str]]:
     """Where IFLA_LINKINFO holds the index of another link: the options of the kind or the port, and the key in them."""
-    for kind, data, port in (("info_kind", "info_data", False), ("info_slave_kind", "info_slave_data", True)):
-        options = info.get(data)
-        if options:
-            for name in _index_options(info[kind], port):
-                if options.get(name):
-                    yield options, name
+    return [
+        (info[data], name)
+        for data, kind, port in PARTS
+        if data in info
+        for name in _index_options(info[kind], port)
+        if info[data].get(name)
+    ]
 
 
 def _ip_address(shown: str) -> str:
@@ -110,37 +112,40 @@ def _show_rare(link: Object, kind: int) -> None:
 RARE = frozenset(("permaddr", "phys_port_id", "phys_switch_id"))
 
 
+def _show_lower(link: Object, names: Names) -> bool:
+    """Names the link that this one stands on; returns whether that is down."""
+    index = link["link"]
+    if not index:
+        link["link"] = None
+        return False
+    if "link_netnsid" in link:  # it lies in another namespace, where its name is another
+        link["link_index"] = link.pop("link")
+        return False
+    link["link"] = names.name(index)
+    return not names.flags.get(index, IFF_UP) & IFF_UP
+
+
 def link(link: Object, names: Names) -> Object:
     """One decoded link, changed in place into an item of `ip -j -d link`; returns it.
 
     Beyond that: `carrier`, and `num_vf` of NICs with SR-IOV. Of tun links `user` and `group` stay numbers.
     """
-    flags, kind = link["flags"], link.pop("type")
-    lower, lower_down = link.get("link"), False
-    if lower and "link_netnsid" in link:
-        link["link_index"] = link.pop("link")
-    elif lower:
-        lower_down = not names.flags.get(lower, IFF_UP) & IFF_UP
-        link["link"] = names.name(lower)
-    elif lower == 0:
-        link["link"] = None
-    link["flags"] = list(flag_names(flags, lower_down))
+    del link["family"]
+    kind, flags = link.pop("type"), link["flags"]
     link["link_type"] = LINK_TYPES.get(kind) or f"[{kind}]"
+    link["flags"] = list(flag_names(flags, _show_lower(link, names) if "link" in link else False))
     if flags & IFF_POINTOPOINT and "broadcast" in link:
         link["link_pointtopoint"] = True
     if "master" in link:
         link["master"] = names.name(link["master"])
     link["group"] = str(link["group"]) if link.get("group") else "default"
-    mode = link.get("af_spec", {}).get("inet6", {}).get("addr_gen_mode")
-    if mode is not None:
-        link["inet6_addr_gen_mode"] = mode
-    if link.get("protodown"):
+    families = link.pop("af_spec", None)
+    if families:
+        link["inet6_addr_gen_mode"] = families["inet6"]["addr_gen_mode"]
+    if link.pop("protodown", False):
         link["proto_down"] = True
-    for key in UNSHOWN:
-        link.pop(key, None)
-    if "linkinfo" in link:
-        for options, name in linked(link["linkinfo"]):
-            options[name] = names.name(options[name])
+    for options, name in linked(link.get("linkinfo", {})):
+        options[name] = names.name(options[name])
     if kind in IP_TUNNELS or not RARE.isdisjoint(link):
         _show_rare(link, kind)
     return link

@@ -24,6 +24,7 @@ from ..attribute import (
     Codec,
     Table,
     enum,
+    find,
     listed,
     nested,
     string,
@@ -71,12 +72,8 @@ AF_SPEC = Table((10, "inet6", nested(AF_INET6_SPEC)))
 
 def _decode_af_spec(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     """As AF_SPEC does it, in a hurry: every link brings all of /proc/sys/net/ipv6/conf/ along."""
-    for family, at, stop in walk(data, start, end):
-        if family == AF_INET6:
-            for number, inner, last in walk(data, at, stop):
-                if number == 8:
-                    return {"inet6": {"addr_gen_mode": ADDR_GEN_MODE.decode(data, inner, last)}}
-    return {}
+    at, stop = find(data, *find(data, start, end, AF_INET6), 8)
+    return {"inet6": {"addr_gen_mode": ADDR_GEN_MODE.decode(data, at, stop)}} if at < stop else {}
 
 
 def _decode_linkinfo(data: bytes, start: int, end: int) -> dict[str, t.Any]:
@@ -162,7 +159,7 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     """One link. Besides the attributes: `ifindex`, `flags` (number), `type` (ARPHRD_* number), `family`."""
     if end - start < 16:
         raise NetlinkDecodeError(f"a link message of {end - start} bytes")
-    family, hardware, index, flags, _ = IFINFO.unpack_from(data, start)
+    family, hardware, index, flags, _unused = IFINFO.unpack_from(data, start)
     link = {"ifindex": index, "flags": flags, "type": hardware, "family": family}
     link.update(TABLE.decode(data, start + 16, end))
     return link
