@@ -39,7 +39,7 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
         plan_link(mine)
     changes = [change for mine in links for change in mine.changes.finished()]
     changes += task.losses
-    changes += _removals(hosts, [(want, found) for want, found, _ in located if found and want.state == "absent"])
+    changes += _removals(hosts, [(want, found) for want, found, _unused in located if found and want.state == "absent"])
     return Plan(sorted(changes, key=lambda change: change.wave), run)
 
 
@@ -60,7 +60,7 @@ def _open(hosts: Hosts, wanted: t.Sequence[Wanted]) -> None:
 def _twins(located: Located) -> set[tuple[str | None, str]]:
     """The links, by namespace and name, that are created as the other end of a pair."""
     twins: set[tuple[str | None, str]] = set()
-    for want, found, _ in located:
+    for want, found, _unused in located:
         peer = want.options.get("peer") if want.kind == "veth" and found is None else None
         if isinstance(peer, dict) and peer.get("ifname") and (want.place, want.name) not in twins:
             twins.add((peer.get("netns") or want.netns, peer["ifname"]))
@@ -115,7 +115,8 @@ def locate(hosts: Hosts, want: Wanted) -> tuple[Wanted, Found, bool]:
         there = _find(hosts[want.move_to], want if "ifindex" not in want.select else want._replace(select={}))
         if there is not None:
             return _named(want, there), there, True
-    found = _find(here, want)
+    # A link made elsewhere may have the name of the one that it stands on.
+    found = None if want.link and want.link == want.name else _find(here, want)
     return _named(want, found), found, False
 
 

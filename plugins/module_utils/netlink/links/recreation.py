@@ -8,7 +8,8 @@ from __future__ import annotations
 from ..message import Request
 from ..rtnl import link
 from . import waves
-from .found import Link, kind_of, peer_of, standing_on
+from .addresses import key_of
+from .found import Link, kind_of, lasting, peer_of, standing_on
 from .linkplan import LinkPlan
 from .restoring import below_master, rebuilding, way_back
 from .runner import Place, Step, nothing
@@ -58,11 +59,29 @@ def plan_removal(mine: LinkPlan) -> None:
     undo = way_back(mine.host, mine.home, found, mine.task.anew)
     words = f"remove to make it anew ({_reasons(mine)})"
     mine.changes.add(waves.REMOVE_TO_RECREATE, words, do, undo, depth=-mine.changes.depth)
-    mine.fresh, mine.moving = True, False
+    _keep(mine)
     for port in mine.host.ports_of(index) if mine.kind.name in WITH_PORTS else ():
         # Ports that the task speaks of are planned there.
         if (want.place, port["ifname"]) not in mine.task.kinds and want.place == mine.home:
             _take_back(mine, port)
+
+
+def _keep(mine: LinkPlan) -> None:
+    """A new link, which keeps of the old one what is not said and not its kind's."""
+    want, found = mine.want, mine.found
+    wanted = {key_of(one): one for one in want.addresses or ()}
+    there = mine.host.addresses_of(found["ifindex"]) if want.addresses is None or not want.addresses_exact else ()
+    kept = [one for one in there if lasting(one) and key_of(one) not in wanted]
+    alias = {"ifalias": found["ifalias"]} if found.get("ifalias") else {}
+    names = () if want.altnames_exact else found.get("altnames", ())
+    mine.want = want._replace(
+        master=mine.host.name_of(found.get("master")) if want.master is None else want.master,
+        state="up" if want.state == "present" and found["flags"] & link.IFF_UP else want.state,
+        addresses=[*kept, *wanted.values()] if kept or wanted else want.addresses,
+        attributes={**alias, **want.attributes},
+        altnames=list(dict.fromkeys((*names, *want.altnames))),
+    )
+    mine.fresh, mine.moving = True, False
 
 
 def plan_loss(mine: LinkPlan) -> None:
@@ -70,7 +89,7 @@ def plan_loss(mine: LinkPlan) -> None:
     possible = peer_of(mine.host, mine.found) or rebuilding(mine.host, mine.home, mine.found)
     undo = nothing if possible else None  # the way back of the link below it brings it too
     mine.changes.add(waves.LOST_TO_RECREATE, "goes with the link below it, to be made anew", nothing, undo)
-    mine.fresh, mine.moving = True, False
+    _keep(mine)
 
 
 def _take_back(mine: LinkPlan, found: Link) -> None:

@@ -74,8 +74,10 @@ def parse(params: t.Mapping[str, t.Any], where: str = "", netns: str | None = No
     name = params.get("name") or select.get("name") or ""
     if not name and not select:
         raise WrongLink(at("name"), "a link needs a name, or a select to find it by")
-    if name:
+    if name and (select or params.get("kind")):
         check_name(name, at("name") if params.get("name") else at("select.name"))
+    elif name:  # alternative names are longer
+        _altname(name, at("name"))
     for option in ("link", "master"):
         if params.get(option):
             canonical(ALTNAME, params[option], at(option))
@@ -90,7 +92,7 @@ def parse(params: t.Mapping[str, t.Any], where: str = "", netns: str | None = No
         options={key: value for key, value in (params.get("options") or {}).items() if value is not None},
         link=params.get("link"),
         attributes=_attributes(params, at),
-        altnames=list(dict.fromkeys(_altname(text, at) for text in params.get("altnames") or ())),
+        altnames=list(dict.fromkeys(_altname(text, at("altnames")) for text in params.get("altnames") or ())),
         altnames_exact=params.get("altnames_mode") == "exact" and params.get("altnames") is not None,
         master=params.get("master"),
         ports=params.get("ports"),
@@ -158,10 +160,10 @@ def _attributes(params: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> di
     return found
 
 
-def _altname(text: str, at: t.Callable[[str], str]) -> str:
-    if not text or "/" in text or any(letter.isspace() for letter in text):
-        raise WrongLink(at("altnames"), f"{text!r} is not an alternative name: no blanks, no '/'")
-    return canonical(ALTNAME, text, at("altnames"))
+def _altname(text: str, where: str) -> str:
+    if not text or text in (".", "..") or any(letter in "/:" or letter.isspace() for letter in text):
+        raise WrongLink(where, f"{text!r} is not a link's name: no blanks, '/' or ':', and not '.' or '..'")
+    return canonical(ALTNAME, text, where)
 
 
 ADDRESS_OPTIONS = {
