@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.channel import NetlinkSocket
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.errors import NetlinkError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.kinds import options, registry
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.kinds.kind import Kind, link_options
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.rtnl import link
 
 KERNEL = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
@@ -280,14 +281,14 @@ class Lab:
             sock.ask(link.new(name, "veth", up=True, linkinfo={"info_data": {"peer": peer}}))
         self.indexes = {found["ifindex"]: found["ifname"] for found in sock.dump(link.dump(), link.decode)}
 
-    def normal(self, kind: registry.Kind, values: dict) -> dict:
+    def normal(self, kind: Kind, values: dict) -> dict:
         numbers = {name: index for index, name in self.indexes.items()}
-        named = registry.links(kind.table)
+        named = link_options(kind.table)
         return options.normalise(
             kind, {name: numbers.get(value, value) if name in named else value for name, value in values.items()}
         )
 
-    def create(self, kind: registry.Kind, values: dict, **attributes: t.Any) -> dict:
+    def create(self, kind: Kind, values: dict, **attributes: t.Any) -> dict:
         if kind.parent == "required":
             attributes["link"] = next(index for index, name in self.indexes.items() if name == "P")
         self.sock.ask(link.new("it", kind.name, linkinfo={"info_data": values}, **attributes))
@@ -299,7 +300,7 @@ class Lab:
     def told(self) -> dict:
         return self.read()["linkinfo"].get("info_data", {})
 
-    def change(self, kind: registry.Kind, wanted: dict) -> None:
+    def change(self, kind: Kind, wanted: dict) -> None:
         sent = options.change(kind, self.told(), wanted)
         info = {"info_kind": kind.name, "info_data": sent}
         self.sock.ask(link.change(self.read()["ifindex"], "it", linkinfo=info))
@@ -315,8 +316,8 @@ class Lab:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         return json.loads(done.stdout)[0].get("linkinfo", {}).get(part, {})
 
-    def as_ip_shows(self, kind: registry.Kind, told: dict) -> dict:
-        named = registry.links(kind.table) & set(told)
+    def as_ip_shows(self, kind: Kind, told: dict) -> dict:
+        named = link_options(kind.table) & set(told)
         return {**told, **{name: self.indexes.get(told[name]) for name in named}}
 
 
@@ -378,7 +379,7 @@ def test_created_read_back_as_ip_shows_it_and_removed(case, lab):
         lab.read()
 
 
-def outcome(lab: Lab, kind: registry.Kind, wanted: dict) -> str:
+def outcome(lab: Lab, kind: Kind, wanted: dict) -> str:
     """How a change went: "done", "refused", "ignored", or what else it changed."""
     before = lab.told()
     try:
@@ -474,7 +475,7 @@ PORT_CHANGES = {
 }
 
 
-def set_port(lab: Lab, kind: registry.Kind, name: str, values: dict) -> dict:
+def set_port(lab: Lab, kind: Kind, name: str, values: dict) -> dict:
     info = {"info_slave_kind": kind.name.split()[0], "info_slave_data": lab.normal(kind, values)}
     lab.sock.ask(link.change(lab.read(name)["ifindex"], name, linkinfo=info))
     return lab.read(name)["linkinfo"]["info_slave_data"]

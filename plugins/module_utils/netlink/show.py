@@ -14,6 +14,7 @@ import socket
 import typing as t
 
 from .kinds import registry
+from .kinds.kind import link_options
 from .rtnl.link import FLAGS, IFF_UP
 
 Object = t.Dict[str, t.Any]
@@ -77,7 +78,7 @@ PARTS = (("info_data", "info_kind", False), ("info_slave_data", "info_slave_kind
 def _index_options(kind: str, port: bool) -> t.FrozenSet[str]:
     """The options of a kind of link (or of its ports) that hold the index of another link."""
     found = registry.port(kind) if port else registry.find(kind)
-    return registry.links(found.table) if found else frozenset()
+    return link_options(found.table) if found else frozenset()
 
 
 def linked(info: Object) -> list[tuple[Object, str]]:

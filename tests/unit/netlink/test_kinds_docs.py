@@ -9,6 +9,7 @@ import pathlib
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.kinds import registry
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.kinds.kind import Kind
 
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "link_kinds.md"
 
@@ -29,7 +30,7 @@ def sections() -> dict:
     return found
 
 
-def in_place(kind: registry.Kind, option: str) -> str:
+def in_place(kind: Kind, option: str) -> str:
     if option in kind.write_only:
         return "at creation"
     if option in kind.fixed:

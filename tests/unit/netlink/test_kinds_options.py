@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.errors import NetlinkEncodeError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.kinds import options, registry
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.kinds.kind import Kind, link_options
 
 BOOLEANS = [("yes", True), (0, False)]
 BITS = [(True, 1), ("off", 0)]
@@ -263,12 +264,12 @@ FLAT = [
 ]
 
 
-def find(name: str) -> registry.Kind:
+def find(name: str) -> Kind:
     master, _unused, port = name.partition(" ")
     return registry.port(master) if port else registry.find(master)
 
 
-def through(kind: registry.Kind, values: dict) -> dict:
+def through(kind: Kind, values: dict) -> dict:
     raw = kind.table.encode(values)
     return kind.table.decode(raw, 0, len(raw))
 
@@ -305,7 +306,7 @@ def test_what_is_said_about_options_is_about_options(name):
     assert set(kind.required) | set(kind.absent) <= names
     assert {word for words in kind.needs.values() for word in words} <= {"down", "up", "without ports"}
     assert kind.parent in ("required", "optional", "no")
-    assert not kind.parent_option or kind.parent_option in registry.links(kind.table)
+    assert not kind.parent_option or kind.parent_option in link_options(kind.table)
 
 
 # Options given together, or under another name.
@@ -483,10 +484,10 @@ def test_mappings_of_a_vlan_that_are_not_wanted_any_more_are_taken_away():
 
 
 def test_options_that_name_links():
-    assert registry.links(registry.find("bond").table) == {"active_slave", "primary"}
-    assert registry.links(registry.find("vxlan").table) == {"link"}
-    assert registry.links(registry.port("bridge").table) == {"backup_port"}
-    assert registry.links(registry.find("bridge").table) == frozenset()
+    assert link_options(registry.find("bond").table) == {"active_slave", "primary"}
+    assert link_options(registry.find("vxlan").table) == {"link"}
+    assert link_options(registry.port("bridge").table) == {"backup_port"}
+    assert link_options(registry.find("bridge").table) == frozenset()
 
 
 def test_a_kind_not_known_here_has_no_options():

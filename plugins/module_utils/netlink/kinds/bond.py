@@ -11,7 +11,7 @@ import typing as t
 
 from ..attribute import IPV4, IPV6, MAC, S32, U8, U16, U32, Codec, Table, enum, mac_bytes, nested, scalar
 from ..errors import NetlinkEncodeError
-from .registry import LINK, Kind, Options
+from .kind import LINK, Kind, Options
 from .values import Dict, Shaped, flags_shown, indexed, on_off, switch
 
 MODES = (

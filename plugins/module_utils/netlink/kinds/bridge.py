@@ -12,7 +12,7 @@ import typing as t
 
 from ..attribute import IPV4, IPV6, MAC, U8, U16, U32, U64, Codec, Table, enum, mac_bytes, nested, scalar
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
-from .registry import Kind, Options
+from .kind import Kind, Options
 from .values import Dict, Shaped, hexadecimal, read_only, switch
 
 VLAN_PROTOCOL = enum(scalar(">H", 0x8100, 0x88A8), {0x8100: "802.1Q", 0x88A8: "802.1ad"})

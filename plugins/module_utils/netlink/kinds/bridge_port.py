@@ -9,7 +9,7 @@ import typing as t
 
 from ..attribute import BOOL, U8, U16, U32, Codec, enum, scalar
 from .bridge import BRIDGE_ID, TIMER
-from .registry import LINK, Kind
+from .kind import LINK, Kind
 from .values import Dict, Shaped, hexadecimal
 
 STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blocking"}

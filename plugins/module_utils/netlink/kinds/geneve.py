@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..attribute import BE16, BOOL, IPV4, IPV6, U8
 from ..errors import NetlinkEncodeError
-from .registry import Kind, Options
+from .kind import Kind, Options
 from .values import PRESENCE, Shaped, by_family, hexadecimal, is_multicast, specified, worded
 from .vxlan import DF, LABEL, VNI
 

@@ -9,7 +9,7 @@ import typing as t
 
 from ..attribute import MAC, S32, U16, U32, Codec, enum, listed, scalar, truth
 from ..errors import NetlinkEncodeError
-from .registry import Kind, Options
+from .kind import Kind, Options
 from .values import PRESENCE, Dict, Shaped
 
 MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}

@@ -11,7 +11,7 @@ import typing as t
 
 from ..attribute import HEADER, Table, truth
 from ..errors import NetlinkEncodeError
-from .registry import Kind, Options
+from .kind import Kind, Options
 
 # What the kernel leaves out when an option is off.
 OFF = ("any", "0", "0x00", "0x00000", "none", "off")

@@ -12,7 +12,7 @@ import pwd
 import typing as t
 
 from ..attribute import BOOL, U32, Codec, Table, enum, scalar
-from .registry import Kind
+from .kind import Kind
 
 TYPES = {1: "tun", 2: "tap"}  # IFF_TUN, IFF_TAP
 

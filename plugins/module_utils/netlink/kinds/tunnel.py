@@ -13,7 +13,7 @@ import typing as t
 
 from ..attribute import BE16, BE32, BOOL, IPV4, IPV6, U8, U16, U32, Codec, Table, enum, scalar, truth
 from ..errors import NetlinkEncodeError
-from .registry import LINK, Kind, Options
+from .kind import LINK, Kind, Options
 from .values import ANY_IPV4, PRESENCE, Dict, Rows, Shaped, hexadecimal, whole, worded
 
 KEY, SEQ, CSUM = 0x2000, 0x1000, 0x8000  # GRE_KEY, GRE_SEQ, GRE_CSUM, in network byte order

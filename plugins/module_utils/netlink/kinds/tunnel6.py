@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..attribute import BE32, BOOL, U8, U32, Table, enum, integer, scalar, truth
-from .registry import LINK, Options
+from .kind import LINK, Options
 from .tunnel import (
     FWMARK,
     GRE_KEY,

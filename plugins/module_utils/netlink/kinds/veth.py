@@ -9,7 +9,7 @@ import typing as t
 
 from ..attribute import Codec, Table, integer
 from ..rtnl import link
-from .registry import Kind
+from .kind import Kind
 
 
 def _decode(data: bytes, start: int, end: int) -> t.Dict[str, t.Any]:

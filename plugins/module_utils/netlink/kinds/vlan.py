@@ -10,7 +10,7 @@ import typing as t
 
 from ..attribute import Codec, Table, attribute, enum, integer, scalar, walk
 from ..errors import NetlinkDecodeError
-from .registry import Kind, Options
+from .kind import Kind, Options
 from .values import flags_shown
 
 FLAGS = {  # VLAN_FLAG_*

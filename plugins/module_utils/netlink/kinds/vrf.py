@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..attribute import U32, Table, scalar
-from .registry import Kind
+from .kind import Kind
 
 TABLE = Table((1, "table", scalar("=I", 1)))
 KINDS = {

@@ -10,7 +10,7 @@ import typing as t
 
 from ..attribute import BE16, BOOL, IPV4, IPV6, U8, U32, Codec, enum, integer, scalar, truth
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
-from .registry import LINK, Kind, Options
+from .kind import LINK, Kind, Options
 from .values import PRESENCE, Dict, Shaped, by_family, hexadecimal, is_multicast, specified, worded
 
 DF = enum(scalar("=B", 0, 2), {0: "unset", 1: "set", 2: "inherit"})

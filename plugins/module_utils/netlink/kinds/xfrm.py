@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..attribute import scalar
 from ..errors import NetlinkEncodeError
-from .registry import LINK, Kind, Options
+from .kind import LINK, Kind, Options
 from .values import PRESENCE, Dict, Shaped, hexadecimal, whole
 
 

@@ -9,6 +9,7 @@ import typing as t
 
 from ..kinds import options as kinds
 from ..kinds import registry
+from ..kinds.kind import link_options
 from ..message import Request
 from ..rtnl import link
 from . import options as kind_options
@@ -95,7 +96,7 @@ def plan_port_options(mine: LinkPlan) -> None:
 
 def _port(name: str, kind: str, data: t.Mapping[str, t.Any]) -> t.Callable[[Place], list[Request]]:
     """Sets options of a port; what a string says where the kernel takes an index is a link's name."""
-    links = registry.links(registry.port(kind).table)
+    links = link_options(registry.port(kind).table)
 
     def build(place: Place) -> list[Request]:
         values = {

@@ -18,7 +18,7 @@ from .runner import Place, Step
 from .wanted import WrongLink
 
 if t.TYPE_CHECKING:
-    from .single import LinkPlan
+    from .linkplan import LinkPlan
 
 
 def plan_rename(mine: LinkPlan) -> None:

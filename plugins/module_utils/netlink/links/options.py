@@ -9,7 +9,7 @@ import typing as t
 
 from ..errors import NetlinkEncodeError
 from ..kinds import options as kinds
-from ..kinds import registry
+from ..kinds.kind import Kind, link_options
 from .wanted import Wanted, WrongLink
 
 Options = t.Dict[str, t.Any]
@@ -25,9 +25,9 @@ class Split(t.NamedTuple):
         return bool(self.plain or self.named)
 
 
-def split(kind: registry.Kind, values: t.Mapping[str, t.Any], where: str) -> Split:
+def split(kind: Kind, values: t.Mapping[str, t.Any], where: str) -> Split:
     """Checks `values`. Raises WrongLink."""
-    links = registry.links(kind.table)
+    links = link_options(kind.table)
     if isinstance(values.get("peer"), dict):
         # Where it is to lie is no attribute of the kernel's; names of namespaces become files when it is made.
         values = {**values, "peer": {name: value for name, value in values["peer"].items() if name != "netns"}}
@@ -40,7 +40,7 @@ def split(kind: registry.Kind, values: t.Mapping[str, t.Any], where: str) -> Spl
     return Split({name: value for name, value in plain.items() if name not in named}, named)
 
 
-def parented(want: Wanted, kind: registry.Kind) -> Wanted:
+def parented(want: Wanted, kind: Kind) -> Wanted:
     """`link` may be given beside the options or, where the kind has it among its own, within them."""
     option = kind.parent_option
     inside = want.options.get(option) if option else None
@@ -52,7 +52,7 @@ def parented(want: Wanted, kind: registry.Kind) -> Wanted:
     return want._replace(link=inside, options=rest)
 
 
-def require(want: Wanted, kind: registry.Kind) -> None:
+def require(want: Wanted, kind: Kind) -> None:
     """What a link of the kind cannot be created without. Raises WrongLink."""
     missing = kinds.missing(kind, want.options)
     if missing:

@@ -9,6 +9,7 @@ import typing as t
 
 from ..errors import NetlinkEncodeError
 from ..kinds import registry
+from ..kinds.kind import Kind
 from ..message import Request
 from ..rtnl import address, link
 from .found import Link, kind_of, lasting, lost_with, peer_of
@@ -103,7 +104,7 @@ def _restored(found: Link) -> dict[str, t.Any]:
     return {key: found.get(key) for key in RESTORED if key != "address" or found["type"] == ARPHRD_ETHER}
 
 
-def recreation(host: Host, found: Link, known: registry.Kind) -> Request:
+def recreation(host: Host, found: Link, known: Kind) -> Request:
     """The request that creates a link as it was, under the same index."""
     data = (found.get("linkinfo") or {}).get("info_data") or {}
     unsent = known.read_only | known.write_only
@@ -124,7 +125,7 @@ def recreation(host: Host, found: Link, known: registry.Kind) -> Request:
     return link.new(found["ifname"], known.name, index=found["ifindex"], linkinfo=info, **values)
 
 
-def _consistent(known: registry.Kind, options: dict[str, t.Any]) -> dict[str, t.Any]:
+def _consistent(known: Kind, options: dict[str, t.Any]) -> dict[str, t.Any]:
     """The kernel shows more than it takes: options that another one rules out (by a bond's mode) are left out."""
     while True:
         try:

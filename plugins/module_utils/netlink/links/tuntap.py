@@ -12,7 +12,7 @@ from ..kinds import tuntap
 from . import waves
 
 if t.TYPE_CHECKING:
-    from .single import LinkPlan
+    from .linkplan import LinkPlan
 
 
 def plan_creation(mine: LinkPlan) -> None:

@@ -13,7 +13,7 @@ from . import waves
 from .wanted import WrongLink
 
 if t.TYPE_CHECKING:
-    from .single import LinkPlan
+    from .linkplan import LinkPlan
 
 
 def plan_wireguard(mine: LinkPlan) -> None:
