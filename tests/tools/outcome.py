@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Iterable, NamedTuple
 
+NAMED = 3  # checks named on one line; the logs name them all
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 
@@ -44,13 +45,21 @@ def table(stages: Iterable[Stage]) -> str:
 
 
 def remarks(stages: Iterable[Stage], status: str) -> list[str]:
-    """One line a check that failed or was skipped, with the reason."""
+    """What failed or was skipped, with the reason; those of one stage and reason on one line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for stage in stages:
+        for outcome in stage.outcomes:
+            if outcome.status == status:
+                groups.setdefault((stage.name, outcome.note), []).append(outcome.name)
     return [
-        f"{status}: {stage.name}: {outcome.name}" + (f" ({outcome.note})" if outcome.note else "")
-        for stage in stages
-        for outcome in stage.outcomes
-        if outcome.status == status
+        f"{status}: {stage}: {_names(names)}" + (f" ({note})" if note else "")
+        for (stage, note), names in groups.items()
     ]
+
+
+def _names(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def total(stages: Iterable[Stage]) -> tuple[str, bool]:
