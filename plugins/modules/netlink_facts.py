@@ -80,6 +80,7 @@ EXAMPLES = r"""
   gather_subset: ["!network"]
   vars:
     ansible_facts_modules: [ansible.builtin.setup, fleet.hypervisor.netlink_facts]
+    ansible_facts_parallel: false # in parallel, Ansible ends each of them after five seconds
   tasks:
     - name: Both are there
       ansible.builtin.debug:
