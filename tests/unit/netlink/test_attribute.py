@@ -213,9 +213,7 @@ def test_attributes_unknown_to_the_table_are_skipped():
 
 
 def test_the_two_top_bits_of_a_type_are_no_part_of_its_number():
-    raw = nla.attribute(0x4001, b"\xdc\5\0\0") + nla.attribute(
-        0x8002, nla.attribute(0xC001, b"\7\0\0\0")
-    )
+    raw = nla.attribute(0x4001, b"\xdc\5\0\0") + nla.attribute(0x8002, nla.attribute(0xC001, b"\7\0\0\0"))
     assert TABLE.decode(raw, 0, len(raw)) == {"mtu": 1500, "inner": {"id": 7}}
 
 
@@ -229,9 +227,7 @@ def test_a_last_attribute_may_lack_its_padding():
     assert INNER.decode(raw, 0, len(raw)) == {"name": "ab"}
 
 
-@pytest.mark.parametrize(
-    "raw", [b"\0\0\1\0", b"\3\0\1\0", b"\4\0\2\0\0\0\1\0", b"\x09\0\1\0\0\0\0\0"]
-)
+@pytest.mark.parametrize("raw", [b"\0\0\1\0", b"\3\0\1\0", b"\4\0\2\0\0\0\1\0", b"\x09\0\1\0\0\0\0\0"])
 @pytest.mark.parametrize("read", [TABLE.decode, lambda *where: list(nla.walk(*where))])
 def test_lying_lengths(raw, read):
     with pytest.raises(NetlinkDecodeError, match="attribute 1 of"):
@@ -239,9 +235,7 @@ def test_lying_lengths(raw, read):
 
 
 def test_an_attribute_does_not_reach_over_the_end_of_its_nest():
-    raw = (
-        b"\x08\0\2\x80" + b"\x08\0\1\0" + b"\7\0\0\0"
-    )  # the inner one claims what lies behind the outer one
+    raw = b"\x08\0\2\x80" + b"\x08\0\1\0" + b"\7\0\0\0"  # the inner one claims what lies behind the outer one
     with pytest.raises(NetlinkDecodeError):
         TABLE.decode(raw, 0, len(raw))
 

@@ -48,8 +48,7 @@ def test_sentences(code, ack, sentence):
 
 def test_no_permission_says_what_is_needed():
     assert str(NetlinkError(errno.EPERM, "RTM_SETLINK br0")) == (
-        "RTM_SETLINK br0: Operation not permitted"
-        " (root, or CAP_NET_ADMIN in this network namespace, is needed)"
+        "RTM_SETLINK br0: Operation not permitted (root, or CAP_NET_ADMIN in this network namespace, is needed)"
     )
 
 
