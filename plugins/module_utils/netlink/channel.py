@@ -28,7 +28,7 @@ SO_RCVBUFFORCE = 33
 RECEIVE_BUFFER = 4 << 20  # bytes asked for; without CAP_NET_ADMIN the system's limit decides
 ACK_COST = 2048  # bytes of receive buffer an acknowledgement with its texts can take
 SEND_SIZE = 64 << 10  # one send has to fit the send buffer, 208 KiB by default
-LARGEST = 1 << 20  # a datagram; dumps come in 32 KiB, one link with many VFs can be larger
+LARGEST = 128 << 10  # bytes of a datagram; dumps come in 32 KiB, a link with hundreds of VFs takes some 64
 ATTEMPTS = 40  # an interrupted dump is asked for again: under steady churn about every second one is
 
 

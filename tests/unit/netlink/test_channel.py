@@ -222,7 +222,7 @@ def test_a_socket_serves_again_after_an_overrun_batch(talk):
 
 def test_a_truncated_datagram_is_an_overrun(talk):
     kernel = Kernel(lambda n: [(acknowledged(n), KERNEL, socket.MSG_TRUNC)])
-    with pytest.raises(NetlinkOverrun, match="larger than 1048576 bytes"):
+    with pytest.raises(NetlinkOverrun, match="larger than 131072 bytes"):
         talk(kernel).ask(IT)
 
 

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import functools
 import struct
 import typing as t
 
@@ -30,11 +31,19 @@ BOOLOPTS = {
 MULTI = struct.Struct("=II")  # struct br_boolopt_multi: values, mask
 
 
+@functools.lru_cache(maxsize=1024)
+def _shown_id(raw: bytes) -> str:
+    return "{:02x}{:02x}.{:x}:{:x}:{:x}:{:x}:{:x}:{:x}".format(*raw)
+
+
 def _id(data: bytes, start: int, end: int) -> str:
-    """struct ifla_bridge_id as `ip` shows it: the address's bytes without leading zeros."""
+    """struct ifla_bridge_id as `ip` shows it: the address's bytes without leading zeros.
+
+    The same few are told of a bridge (twice) and of each of its ports (twice).
+    """
     if end - start != 8:
         raise NetlinkDecodeError(f"a bridge id of {end - start} bytes")
-    return "{:02x}{:02x}.{:x}:{:x}:{:x}:{:x}:{:x}:{:x}".format(*data[start:end])
+    return _shown_id(data[start:end])
 
 
 def _seconds(data: bytes, start: int, end: int) -> float:
@@ -65,9 +74,13 @@ def _fwd_mask(value: t.Any) -> bytes:
     return raw
 
 
+@functools.lru_cache(maxsize=64)
+def _boolopts(values: int, mask: int) -> Dict:
+    return {name: int(bool(values & bit)) for bit, name in BOOLOPTS.items() if mask & bit}
+
+
 def _show(found: Dict) -> Dict:
-    values, mask = found.pop("multi_boolopt", (0, 0))
-    found.update((name, int(bool(values & bit))) for bit, name in BOOLOPTS.items() if mask & bit)
+    found.update(_boolopts(*found.pop("multi_boolopt", (0, 0))))
     return found
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..attribute import BOOL, U8, U16, U32, Codec, enum, scalar
@@ -23,11 +24,15 @@ def _fwd_mask(value: t.Any) -> bytes:
     return raw
 
 
+@functools.lru_cache(maxsize=64)
+def _forwarded(mask: str) -> str:
+    bits = [1 << bit for bit in range(16) if int(mask, 0) >> bit & 1]
+    return ",".join(FORWARDED.get(bit, hex(bit)) for bit in bits) or "0x0"
+
+
 def _show(found: Dict) -> Dict:
     if "group_fwd_mask" in found:
-        mask = int(found["group_fwd_mask"], 0)
-        bits = (1 << bit for bit in range(16) if mask >> bit & 1)
-        found["group_fwd_mask_str"] = ",".join(FORWARDED.get(bit, hex(bit)) for bit in bits) or "0x0"
+        found["group_fwd_mask_str"] = _forwarded(found["group_fwd_mask"])
     return found
 
 

@@ -18,6 +18,7 @@ LABEL = hexadecimal(scalar(">I", 0, 0xFFFFF))
 RANGE = struct.Struct(">HH")
 VNI = scalar("=I", 0, (1 << 24) - 1)
 REMOTES = ("remote", "group")
+ADDRESSES = ("remote", "remote6", "group", "group6", "local", "local6")
 
 
 def _range(data: bytes, start: int, end: int) -> t.Dict[str, int]:
@@ -43,7 +44,10 @@ def _show(found: Dict) -> Dict:
         name = f"group{suffix}"
         if name in found and not is_multicast(found[name]):
             found[f"remote{suffix}"] = found.pop(name)
-    return {name: value for name, value in found.items() if value not in ("0.0.0.0", "::")}
+    for name in ADDRESSES:
+        if found.get(name) in ("0.0.0.0", "::"):
+            del found[name]
+    return found
 
 
 _IPV4, _IPV6 = specified(IPV4), specified(IPV6)
