@@ -15,7 +15,7 @@ import environment
 from integration import integration
 from kernel import kernel
 from lint import lint
-from outcome import FAILED, SKIPPED, Outcome, Stage, remarks, table, total, verdict
+from outcome import Outcome, Stage, failures, omissions, table, total, verdict
 from paths import ROOT, VENV
 from prepare import GUEST, need_root, prepare
 from process import Stop, interrupt_on_signals, say
@@ -43,7 +43,7 @@ def check(names: list[str], only: Sequence[str] = ()) -> int:
     prepare(GUEST if NEED_ROOT & set(names) else {})
     stages = [_stage(name, only) for name in names]
     closing, good = total(stages)
-    say("\n".join(["", *remarks(stages, SKIPPED), *remarks(stages, FAILED), "", table(stages), ""]))
+    say("\n".join(["", *omissions(stages), *failures(stages), "", table(stages), ""]))
     say(f"all stages: {time.monotonic() - began:.0f} s")
     say(closing)
     return 0 if good else 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Iterable, NamedTuple
 
-NAMED = 3  # checks named on one line; the logs name them all
+NAMED = 2  # skipped checks named on one line; the logs name them all
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 
@@ -44,17 +44,24 @@ def table(stages: Iterable[Stage]) -> str:
     return "\n".join(lines)
 
 
-def remarks(stages: Iterable[Stage], status: str) -> list[str]:
-    """What failed or was skipped, with the reason; those of one stage and reason on one line."""
+def failures(stages: Iterable[Stage]) -> list[str]:
+    """A line for each check that failed."""
+    return [
+        f"failed: {stage.name}: {outcome.name}" + (f" ({outcome.note})" if outcome.note else "")
+        for stage in stages
+        for outcome in stage.outcomes
+        if outcome.status == FAILED
+    ]
+
+
+def omissions(stages: Iterable[Stage]) -> list[str]:
+    """What was skipped: a line for each reason, with some of the checks it held back."""
     groups: dict[tuple[str, str], list[str]] = {}
     for stage in stages:
         for outcome in stage.outcomes:
-            if outcome.status == status:
+            if outcome.status == SKIPPED:
                 groups.setdefault((stage.name, outcome.note), []).append(outcome.name)
-    return [
-        f"{status}: {stage}: {_names(names)}" + (f" ({note})" if note else "")
-        for (stage, note), names in groups.items()
-    ]
+    return [f"skipped: {stage}: {_names(names)} ({note})" for (stage, note), names in groups.items()]
 
 
 def _names(names: list[str]) -> str:

@@ -24,6 +24,7 @@ TOOLS = {
     "git": "git",
     "openssh-client": "ssh",
     "iproute2": "ip",
+    "procps": "kill",
     "util-linux": "unshare",
     "shellcheck": "shellcheck",
 }
