@@ -23,7 +23,7 @@ def plan_admin(mine: LinkPlan) -> bool:
         _go_down(mine, waves.LEAVE_MASTER, "down, to be taken into the bond")
     ends_up = want.state == "up" or (want.state == "present" and (stands_up or joins))
     if mine.fresh and mine.kind.by_rtnetlink:
-        stands_up = goes_up_at_creation(want) and not mine.twin
+        stands_up = goes_up_at_creation(want) and not (mine.twin or mine.aside)
     stands_up = joins or (stands_up and not leaves)  # a bond opens the ports that it takes in, and closes those that go
     if ends_up and not stands_up:
         _go_up(mine)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import NoSuchNamespace
 from ..rtnl import link
 from . import options as kind_options
 from . import waves
@@ -32,7 +31,7 @@ def plan_creation(mine: LinkPlan) -> None:
     if "peer" in want.options:
         _check_peer(mine, want.options["peer"])
     at_once = {key: value for key, value in want.attributes.items() if at_creation(kind.name, key)}
-    up = goes_up_at_creation(want)
+    name, up = mine.aside or want.name, goes_up_at_creation(want) and not mine.aside
 
     def do(place: Place) -> list[t.Any]:
         values = dict(at_once)
@@ -43,26 +42,31 @@ def plan_creation(mine: LinkPlan) -> None:
             data["peer"] = _peer(want.options["peer"], place)
         if want.move_to:
             values["net_ns_fd"] = place.netns_file(want.move_to)
-        return [link.new(want.name, want.kind, up=up, linkinfo={"info_data": data} if data else {}, **values)]
+        return [link.new(name, want.kind, up=up, linkinfo={"info_data": data} if data else {}, **values)]
 
     def undo(place: Place) -> list[t.Any]:
-        return [link.delete(place.index(want.name), want.name)]
+        return [link.delete(place.index(name), name)]
 
     words = f"create {want.kind}" + (f" on {want.link}" if want.link else "")
     mine.changes.add(waves.BUILD, words, Step(want.netns, do, kind.module or kind.name), Step(want.place, undo))
+    if mine.aside:
+        _rename(mine, mine.aside, want.name)
+
+
+def _rename(mine: LinkPlan, old: str, new: str) -> None:
+    def to(now: str, then: str) -> Step:
+        return Step(mine.want.place, lambda place: [link.change(place.index(now), now, ifname=then)])
+
+    words = f"rename {old} -> {new}"
+    mine.changes.add(waves.BUILD, words, to(old, new), to(new, old), depth=mine.changes.depth + 0.25)
 
 
 def _check_peer(mine: LinkPlan, peer: t.Mapping[str, t.Any]) -> None:
-    want, netns = mine.want, peer.get("netns") or mine.want.netns
-    name = peer.get("ifname")
+    want, name = mine.want, peer.get("ifname")
     if name:
         check_name(name, want.at("options.peer.ifname"))
-    try:
-        host = mine.task.hosts[netns]
-    except NoSuchNamespace as error:
-        raise WrongLink(want.at("options.peer.netns"), str(error)) from None
-    if name and host.find(name) is not None:
-        raise WrongLink(want.at("options.peer.ifname"), f"there is a link {name} already")
+        if mine.task.hosts[peer.get("netns") or want.netns].find(name) is not None:
+            raise WrongLink(want.at("options.peer.ifname"), f"there is a link {name} already")
 
 
 def _peer(peer: t.Mapping[str, t.Any], place: Place) -> dict[str, t.Any]:

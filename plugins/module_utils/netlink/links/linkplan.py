@@ -84,6 +84,9 @@ class LinkPlan:
         self.moving = found is not None and self.home != want.place
         self.fresh = found is None
         self.twin = self.fresh and (want.place, want.name) in task.twins
+        # The kernel takes no name for a link elsewhere that one has here: made under another, it is renamed there.
+        clash = self.fresh and want.move_to and task.hosts[want.netns].find(want.name)
+        self.aside = f"flt.{want.name[:11]}" if clash else ""
         self.irreconcilable = fixed_differences(self) if found else []
 
     @property

@@ -50,10 +50,10 @@ def _stay_with_its_master(mine: LinkPlan) -> None:
 
 def _back(mine: LinkPlan, master: str) -> t.Callable[[Place], list[Request]]:
     """To the master that it had, as the port that it was."""
-    from .restoring import Settings, below_master
+    from .restoring import Settings, as_port
 
     name, found = mine.want.name, mine.found or {}
-    port = below_master(found)[1:] if master else []
+    port = as_port(found) if master else []
     lost = Settings(mine.host, found).network(found["ifindex"]) if is_up(mine) and crosses_vrf(mine) else []
     return lambda place: [
         link.change(place.index(name), name, master=place.index(master)),
@@ -79,8 +79,9 @@ def plan_port_options(mine: LinkPlan) -> None:
             raise WrongLink(want.at(f"port_options.{name}"), f"there is no link {other}")
     told = {**wanted.plain, **wanted.named}
     shown = {name: mine.host.name_of(before.get(name)) if name in wanted.named else before.get(name) for name in told}
-    for name, value in told.items():
-        mine.changes.show(name, shown[name], value)
+    for name in port.table.rows:
+        if name in told:
+            mine.changes.show(name, shown[name], told[name])
     plain = wanted.plain if joins_master(mine) else kinds.differing(port, wanted.plain, present)
     named = {
         name: other

@@ -24,12 +24,14 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     """What has to happen so that `wanted` is true. Raises WrongLink, NetlinkError while looking."""
     _open(hosts, wanted)
     located = [locate(hosts, want) for want in wanted]
-    twins = _twins(located)
+    twins = _twins(hosts, located)
     located = [_born(one, twins) for one in located]
+    spoken_of = {(want.place, want.name) for want, _, _ in located}
+    located += [(want, None, False) for key, want in twins.items() if key not in spoken_of]
     _refuse_same(located)
     refuse_master_loops(hosts, located)
     depths = Depths(located)
-    task = Task(hosts, located, twins)
+    task = Task(hosts, located, twins.keys())
     links = []
     for want, found, moved in located:
         if want.state != "absent":
@@ -49,25 +51,31 @@ def _open(hosts: Hosts, wanted: t.Sequence[Wanted]) -> None:
         for option in ("netns", "move_to"):
             netns = getattr(want, option)
             if netns not in hosts and (netns or option == "netns"):
-                try:
-                    host = hosts[netns]
-                except NoSuchNamespace as error:
-                    raise WrongLink(want.at(option), str(error)) from None
+                host = _host(hosts, netns, want.at(option))
                 if len(wanted) > FEW:
                     host.read_all()
 
 
-def _twins(located: Located) -> set[tuple[str | None, str]]:
-    """The links, by namespace and name, that are created as the other end of a pair."""
-    twins: set[tuple[str | None, str]] = set()
-    for want, found, _unused in located:
+def _host(hosts: Hosts, netns: str | None, where: str) -> Host:
+    try:
+        return hosts[netns]
+    except NoSuchNamespace as error:
+        raise WrongLink(where, str(error)) from None
+
+
+def _twins(hosts: Hosts, located: Located) -> dict[tuple[str | None, str], Wanted]:
+    """The links, by namespace and name, that are created as the other end of a pair, the task speaks of them or not."""
+    twins: dict[tuple[str | None, str], Wanted] = {}
+    for want, found, _ in located:
         peer = want.options.get("peer") if want.kind == "veth" and found is None else None
         if isinstance(peer, dict) and peer.get("ifname") and (want.place, want.name) not in twins:
-            twins.add((peer.get("netns") or want.netns, peer["ifname"]))
+            netns, name = peer.get("netns") or want.netns, peer["ifname"]
+            _host(hosts, netns, want.at("options.peer.netns"))
+            twins[netns, name] = Wanted(want.at("options.peer"), name, {}, netns=netns, kind="veth")
     return twins
 
 
-def _born(one: tuple[Wanted, Found, bool], twins: t.AbstractSet[tuple[str | None, str]]) -> t.Any:
+def _born(one: tuple[Wanted, Found, bool], twins: t.Mapping[tuple[str | None, str], Wanted]) -> t.Any:
     want, found, moved = one
     if found is None and want.state != "absent":
         if (want.netns, want.name) in twins and want.kind in (None, "veth"):

@@ -11,7 +11,7 @@ from . import waves
 from .addresses import key_of
 from .found import Link, kind_of, lasting, peer_of, standing_on
 from .linkplan import LinkPlan
-from .restoring import below_master, rebuilding, way_back
+from .restoring import as_port, rebuilding, way_back
 from .runner import Place, Step, nothing
 from .wanted import WrongLink
 
@@ -95,7 +95,7 @@ def plan_loss(mine: LinkPlan) -> None:
 def _take_back(mine: LinkPlan, found: Link) -> None:
     """A port that the task does not speak of comes back to its master."""
     master = mine.want.name
-    options = below_master(found)[1:]
+    options = as_port(found)
     port = found["ifname"]
 
     def do(place: Place) -> list[Request]:

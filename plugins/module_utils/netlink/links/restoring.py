@@ -45,7 +45,7 @@ def rebuilding(host: Host, netns: str | None, found: Link) -> Build | None:
     if known is None or (kind == "veth" and twin is None) or kind == "wireguard":
         return None
     ends = [Settings(host, one) for one in (found, twin) if one]
-    ports = host.ports_of(found["ifindex"])
+    ports = [(port, Settings(host, port).network(port["ifindex"])) for port in host.ports_of(found["ifindex"])]
 
     def build(place: Place) -> list[Request]:
         requests = [recreation(host, found, known) if known.by_rtnetlink else _recreate_tun(netns, found)]
@@ -59,10 +59,14 @@ def rebuilding(host: Host, netns: str | None, found: Link) -> Build | None:
 LEAST_MTU = 68  # bytes
 
 
-def _ports_back(found: Link, ports: t.Sequence[Link], place: Place) -> list[Request]:
-    """Ports that went too are not there yet: when they are made anew, they find their master."""
-    requests = [request for port in ports if place.there(port["ifindex"]) for request in below_master(port)]
-    mtus = [port["mtu"] for port in ports] or [found["mtu"]]
+def _ports_back(found: Link, ports: t.Sequence[tuple[Link, list[Request]]], place: Place) -> list[Request]:
+    """`ports`, each with its addresses, which a bond or VRF costs it.
+
+    Ports that went too are not there yet: when they are made anew, they find their master."""
+    requests = [
+        request for port, kept in ports if place.there(port["ifindex"]) for request in (*below_master(port), *kept)
+    ]
+    mtus = [port["mtu"] for port, _kept in ports] or [found["mtu"]]
     if kind_of(found) == "bridge" and found["mtu"] != min(mtus):  # set, not that of its ports
         another = found["mtu"] + (1 if found["mtu"] <= LEAST_MTU else -1)  # only a change counts as set
         requests += [link.change(found["ifindex"], found["ifname"], mtu=mtu) for mtu in (another, found["mtu"])]
@@ -71,19 +75,25 @@ def _ports_back(found: Link, ports: t.Sequence[Link], place: Place) -> list[Requ
 
 def below_master(found: Link) -> list[Request]:
     """Makes a link a port of its master again, with its options as a port."""
+    index, name, kind = found["ifindex"], found["ifname"], (found.get("linkinfo") or {}).get("info_slave_kind")
+    # A bond takes in links that are down, and opens them.
+    down = [link.change(index, name, up=False)] if kind == "bond" else []
+    return [*down, link.change(index, name, master=found.get("master") or 0), *as_port(found)]
+
+
+def as_port(found: Link) -> list[Request]:
+    """The options that it has as a port of its master."""
     index, name, info = found["ifindex"], found["ifname"], found.get("linkinfo") or {}
     kind = info.get("info_slave_kind") or ""
     known = registry.port(kind)
-    requests = [link.change(index, name, master=found.get("master") or 0)]
     unsent = known.read_only | {"state"} if known else ()
     data = {
         key: value
         for key, value in (info.get("info_slave_data") or {}).items()
         if key in (known.table if known else ()) and key not in unsent and (value or kind != "bond")
     }
-    if data:  # a bond refuses what its mode does not know, of whatever value
-        requests.append(link.change(index, name, linkinfo={"info_slave_kind": kind, "info_slave_data": data}))
-    return requests
+    # A bond refuses what its mode does not know, of whatever value.
+    return [link.change(index, name, linkinfo={"info_slave_kind": kind, "info_slave_data": data})] if data else []
 
 
 def _recreate_tun(netns: str | None, found: Link) -> Request:

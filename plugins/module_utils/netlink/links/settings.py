@@ -92,6 +92,8 @@ def plan_attributes(mine: LinkPlan) -> None:
         now = found.get(key, "" if key == "ifalias" else None)
         mine.changes.show(NAMES.get(key, key), now or None, value or None)
         if mine.fresh:
+            if key == "ifalias" and not value:
+                continue
             if mine.twin or not at_creation(mine.kind.name, key) or not mine.kind.by_rtnetlink:
                 _set_after_creation(mine, key, value)
         elif now != value:

@@ -72,6 +72,6 @@ def show_kind(mine: LinkPlan) -> None:
     if want.link:
         mine.changes.show("link", parent_name(mine) or None if found else None, want.link)
     data = mine.data()
-    for name, value in mine.options.items():
-        if name not in mine.kind.write_only:
-            mine.changes.show(name, data.get(name), value)
+    for name in mine.kind.table.rows:  # in the kernel's order, not in that of the task
+        if name in mine.options and name not in mine.kind.write_only:
+            mine.changes.show(name, data.get(name), mine.options[name])
