@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ..attribute import MAC
 from ..errors import NetlinkEncodeError
 from ..rtnl.vf import VF_INFO
 from . import waves
-from .wanted import WrongLink
+from .wanted import WrongLink, canonical
 
 if t.TYPE_CHECKING:
     from .linkplan import LinkPlan
@@ -59,7 +60,7 @@ def attributes(vf: int, values: Setting) -> Setting:
     return out
 
 
-LIMITS = {"vlan": 4095, "qos": 7, "min_tx_rate": 0xFFFFFFFF, "max_tx_rate": 0xFFFFFFFF}
+LIMITS = {"vlan": 4094, "qos": 7, "min_tx_rate": 0xFFFFFFFF, "max_tx_rate": 0xFFFFFFFF}
 TOGETHER = (("vlan", "qos"), ("min_tx_rate", "max_tx_rate"))
 
 
@@ -70,7 +71,7 @@ def _plan_one(mine: LinkPlan, where: str, wanted: t.Mapping[str, t.Any], now: Se
         if not 0 <= then.get(key, 0) <= most:
             raise WrongLink(f"{where}.{key}", f"takes 0 to {most}, not {then[key]}")
     if "address" in then:
-        then["address"] = then["address"].lower().replace("-", ":")
+        then["address"] = canonical(MAC, then["address"], f"{where}.address")
     changed = {key: value for key, value in then.items() if now.get(key) != value}
     mine.changes.show(f"vf {vf}", {key: now.get(key) for key in then}, dict(then))
     for key in list(changed):
