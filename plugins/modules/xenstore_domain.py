@@ -27,7 +27,7 @@ attributes:
   idempotent:
     support: partial
     details:
-      - O(resume) and O(target) cannot be read back, so they are done, and reported as a change, whenever they are given.
+      - O(resume) and O(target) cannot be read back, so they are done and reported as a change whenever they are given.
 options:
   domid:
     description: Number of the domain, not 0.

@@ -235,12 +235,12 @@ def test_walk_both_ways(top: bytes) -> None:
             c[top + b"/" + name] = name
         down = list(c.walk(top))
         up = list(c.walk(top, topdown=False))
-    paths = [path for path, _, _ in down]
+    paths = [path for path, _unused, _unused in down]
     assert sorted(paths) == sorted([top, top + b"/a", top + b"/a/x", top + b"/a/y", top + b"/b"])
-    for order, sign in ((paths, 1), ([path for path, _, _ in up], -1)):
+    for order, sign in ((paths, 1), ([path for path, _unused, _unused in up], -1)):
         at = {path: number for number, path in enumerate(order)}
         assert all(sign * at[path] > sign * at[path.rpartition(b"/")[0]] for path in order if path != top)
-    assert dict((path, value) for path, value, _ in down)[top + b"/a/x"] == b"a/x"
+    assert {path: value for path, value, _unused in down}[top + b"/a/x"] == b"a/x"
 
 
 def test_walk_enters_only_what_is_left_in_the_list(top: bytes) -> None:
@@ -248,7 +248,7 @@ def test_walk_enters_only_what_is_left_in_the_list(top: bytes) -> None:
         for name in (b"a/x", b"b/x", b"c/x"):
             c[top + b"/" + name] = b""
         seen = []
-        for path, _, children in c.walk(top):
+        for path, _unused, children in c.walk(top):
             seen.append(path[len(top) :])
             if path == top:
                 children[:] = [b"b"]

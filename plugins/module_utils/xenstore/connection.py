@@ -132,7 +132,7 @@ class PacketConnection:
         except OSError as error:
             raise _failed(f"reading from {self.path}", error) from None
         if not data:
-            raise ConnectionError(errno.ECONNRESET, f"{self.path}: the XenStore daemon closed the connection")
+            raise _failed(f"reading from {self.path}", ConnectionResetError(errno.ECONNRESET, ""))
         self._inbox.extend(self._decoder.feed(data))
 
 
@@ -215,4 +215,6 @@ def _milliseconds(seconds: float) -> int | None:
 
 
 def _failed(doing: str, error: OSError) -> ConnectionError:
-    return ConnectionError(error.errno or errno.EIO, f"{doing}: {error.strerror or error}")
+    hung_up = error.errno in (errno.ECONNRESET, errno.EPIPE)
+    words = "the daemon closed the connection" if hung_up else error.strerror or str(error)
+    return ConnectionError(error.errno or errno.EIO, f"{doing}: {words}")

@@ -75,22 +75,20 @@ class Conflict(PyXSError):
         super().__init__(errno.EAGAIN, sentence)
 
 
-EXPLAINED = {
+WORDS = {  # where the system's own words for an error would mislead
     errno.E2BIG: "larger than the daemon takes",
     errno.EACCES: "no permission, the node's owner has to grant it",
     errno.EAGAIN: "another client changed the same nodes meanwhile",
     errno.EIO: "the daemon failed, or does not know the transaction",
-    errno.ENOSPC: "the domain's quota of nodes, watches or transactions is used up",
+    errno.ENOENT: "no such node, domain, watch or transaction",
+    errno.ENOSPC: "the domain's quota of nodes, watches, transactions or bytes is used up",
     errno.ENOSYS: "this daemon does not know the request",
 }
 
 
 def refused(code: int, doing: str) -> PyXSError:
     """The daemon's error number about what was being done, in a sentence."""
-    words = os.strerror(code)
-    name = errno.errorcode.get(code, str(code))
-    more = f", {EXPLAINED[code]}" if code in EXPLAINED else ""
-    return PyXSError(code, f"{doing}: {name} ({words}{more})")
+    return PyXSError(code, f"{doing}: {errno.errorcode.get(code, code)} ({WORDS.get(code) or os.strerror(code)})")
 
 
 def _shown(value: t.Any) -> str:

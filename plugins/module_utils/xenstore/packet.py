@@ -56,6 +56,7 @@ NAMES = {number: name for name, number in OPERATIONS.items()}
 
 Op: t.Any = collections.namedtuple("Operations", OPERATIONS)(**OPERATIONS)
 
+NOT_ERRNO = {b"EQUOTA": errno.ENOSPC}  # oxenstored's own name
 ERROR_NAME = re.compile(rb"E[A-Z0-9]{1,20}\Z")
 
 
@@ -123,7 +124,9 @@ class Decoder:
 def error_number(payload: bytes) -> int:
     """The number of an ERROR's name, such as ENOENT. Raises UnexpectedPacket."""
     name = payload.rstrip(b"\0")
-    code = getattr(errno, name.decode(), None) if ERROR_NAME.match(name) else None
+    code = NOT_ERRNO.get(name)
+    if code is None and ERROR_NAME.match(name):
+        code = getattr(errno, name.decode(), None)
     if code is None:
         raise UnexpectedPacket(f"the daemon answered with an unknown error, {name[:32]!r}")
     return int(code)

@@ -86,11 +86,16 @@ def _changed(
         try:
             monitor.client.router.wait_for_events(deadline)
         except Timeout:
-            names = ", ".join(path.decode() for path in missing)
-            raise NotYet(f"waited {seconds:g} s in vain for {names}", values, missing) from None
-    fired = {tokens[token] for _, token in monitor.events if token in tokens}
+            state = ", ".join(f"{path.decode()} is {_state(values[path])}" for path in missing)
+            raise NotYet(f"waited {seconds:.3g} s in vain: {state}", values, missing) from None
+    fired = {tokens[token] for _unused, token in monitor.events if token in tokens}
     monitor.events.clear()
     return fired
+
+
+def _state(value: Value) -> str:
+    """Without the value, which may be secret."""
+    return "absent" if value is None else f"there, with a value of {len(value)} bytes"
 
 
 def _read(client: Client, path: bytes) -> Value:

@@ -24,12 +24,19 @@ SOURCE = Path(__file__).with_name("fakexen.c")
 KINDS = ("c", "ocaml")
 START_LIMIT = 20.0  # seconds; an idle machine needs 0.1
 
-NO_PERSISTENCE = "persistent = false\nquota-activate = true\nxenstored-log-level = error\n"
+OXENSTORED_CONF = """\
+persistent = false
+quota-activate = true
+xenstored-kva = /run/xenstored/xsd_kva
+xenstored-port = /run/xenstored/xsd_port
+xenstored-log-file = /run/xenstored/xenstored.log
+access-log-file = /run/xenstored/access.log
+"""
 
 PRIVATE_RUN = """
 set -e
 mount -t tmpfs tmpfs /run
-mkdir /run/xenstored
+mkdir /run/xen /run/xenstored
 mount --bind "$FAKEXEN_DIR" /run/xenstored
 mount --bind "$FAKEXEN_DIR/nr_open" /proc/sys/fs/nr_open
 exec "$@"
@@ -56,7 +63,9 @@ class Daemon:
         self._library = library
         folder.mkdir(parents=True, exist_ok=True)
         os.mkfifo(folder / "evtchn")
-        (folder / "oxenstored.conf").write_text(NO_PERSISTENCE)
+        (folder / "oxenstored.conf").write_text(OXENSTORED_CONF)
+        (folder / "xsd_kva").write_bytes(bytes(4096))
+        (folder / "xsd_port").write_text("99")
         (folder / "nr_open").write_text("1024\n")
         self._process = self._start()
 
@@ -65,7 +74,7 @@ class Daemon:
         if self.kind == "c":
             argv = [*preloaded, str(PROGRAMS / "xenstored"), "-N", *self.options]
         else:
-            ours = ["--no-fork", "--no-domain-init", "--config-file", "/run/xenstored/oxenstored.conf"]
+            ours = ["--no-fork", "--config-file", "/run/xenstored/oxenstored.conf"]
             within = ["unshare", "--mount", "sh", "-c", PRIVATE_RUN, "oxenstored"]
             argv = [*within, *preloaded, str(PROGRAMS / "oxenstored"), *ours]
         env = {**os.environ, "FAKEXEN_DIR": str(self.folder), "XENSTORED_RUNDIR": str(self.folder)}
@@ -113,7 +122,7 @@ class Daemon:
             self.thaw()
             self._process.terminate()
             try:
-                self._process.wait(5)
+                self._process.wait(1)
             except subprocess.TimeoutExpired:
                 self.kill()
 

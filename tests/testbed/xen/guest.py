@@ -29,7 +29,7 @@ PAUSE = 0.0005  # seconds between two looks at the ring
 
 
 class RingConnection(PacketConnection):
-    """Domain `domid` of the daemon in `folder`. It is there from the start, and introduced by whoever wants it to be."""
+    """Domain `domid` of the daemon in `folder`. It is there at once, and introduced by whoever wants it to be."""
 
     def __init__(self, folder: Path, domid: int) -> None:
         super().__init__(str(folder / f"ring.{domid}"))
@@ -45,7 +45,7 @@ class RingConnection(PacketConnection):
     def transmit(self, data: bytes, deadline: float) -> None:
         self.fileno()
         while data:
-            taken, made, _, _ = self._indexes()
+            taken, made, _unused, _unused = self._indexes()
             room = RING - (made - taken)
             for offset, byte in enumerate(data[:room]):
                 self.page[(made + offset) % RING] = byte
@@ -58,7 +58,7 @@ class RingConnection(PacketConnection):
     def receive(self, deadline: float) -> list[Received]:
         self.fileno()
         while True:
-            _, _, taken, made = self._indexes()
+            _unused, _unused, taken, made = self._indexes()
             if made != taken:
                 data = bytes(self.page[RING + index % RING] for index in range(taken, made))
                 struct.pack_into("=I", self.page, RSP_CONS, made)
@@ -92,4 +92,11 @@ def notify(folder: Path, port: int) -> None:
 def destroy(folder: Path, domid: int) -> None:
     """The domain shuts down and goes, as with `xl destroy`."""
     (folder / f"dying.{domid}").touch()
+    notify(folder, VIRQ_DOM_EXC)
+
+
+def vanish(folder: Path, domid: int) -> None:
+    """A destroyed domain is forgotten by the hypervisor."""
+    (folder / f"dying.{domid}").unlink()
+    (folder / f"ring.{domid}").unlink()
     notify(folder, VIRQ_DOM_EXC)
