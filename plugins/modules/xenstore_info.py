@@ -41,7 +41,7 @@ options:
     default: false
   snapshot:
     description:
-      - Whether to take a snapshot that M(fleet.hypervisor.xenstore#module) can restore, all of it from one moment.
+      - Whether to take a snapshot that M(fleet.hypervisor.xenstore) can restore, all of it from one moment.
     type: bool
     default: false
   secrets:
