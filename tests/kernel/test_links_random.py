@@ -101,7 +101,7 @@ def told(lines: str) -> dict[str, str]:
     return {line.split("  ")[0]: line for line in lines.splitlines()}
 
 
-@given(networks=st.lists(NETWORK.flatmap(lambda one: st.permutations(one)), min_size=2, max_size=3))
+@given(networks=st.lists(NETWORK.flatmap(st.permutations), min_size=2, max_size=3))
 @settings(
     max_examples=6 if GUEST else 40,
     deadline=None,

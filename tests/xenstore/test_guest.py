@@ -103,7 +103,7 @@ def test_the_quota_of_nodes(fresh: daemons.Daemon, dom0: Client, play: Play) -> 
     account = server.accounts(dom0, [5])[5]
     assert account.quota["nodes"] == 1000
     assert 990 <= account.used["nodes"] <= 1001
-    assert count == sum(not children for _, _, children in dom0.walk(HOME + b"/data"))
+    assert count == sum(not children for _unused, _unused, children in dom0.walk(HOME + b"/data"))
     dom0.delete(HOME + b"/data")
     assert server.accounts(dom0, [5])[5].used["nodes"] < 10
 

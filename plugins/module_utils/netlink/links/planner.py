@@ -26,7 +26,7 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     located = [locate(hosts, want) for want in wanted]
     twins = _twins(hosts, located)
     located = [_born(one, twins) for one in located]
-    spoken_of = {(want.place, want.name) for want, _, _ in located}
+    spoken_of = {(want.place, want.name) for want, _unused, _unused in located}
     located += [(want, None, False) for key, want in twins.items() if key not in spoken_of]
     _refuse_same(located)
     refuse_master_loops(hosts, located)
@@ -66,7 +66,7 @@ def _host(hosts: Hosts, netns: str | None, where: str) -> Host:
 def _twins(hosts: Hosts, located: Located) -> dict[tuple[str | None, str], Wanted]:
     """The links, by namespace and name, that are created as the other end of a pair, the task speaks of them or not."""
     twins: dict[tuple[str | None, str], Wanted] = {}
-    for want, found, _ in located:
+    for want, found, _unused in located:
         peer = want.options.get("peer") if want.kind == "veth" and found is None else None
         if isinstance(peer, dict) and peer.get("ifname") and (want.place, want.name) not in twins:
             netns, name = peer.get("netns") or want.netns, peer["ifname"]

@@ -42,9 +42,14 @@ def _plan(client: Client, params: t.Mapping[str, t.Any], introduced: bool) -> sp
 
     shown = _line(domid, introduced)
     if state == "introduced" and not introduced:
-        undo = lambda: client.release_domain(domid)  # noqa: E731
-        do = lambda: client.introduce_domain(domid, params["frame"], params["port"])  # noqa: E731
-        add(f"introduce, frame {params['frame']}, port {params['port']}", shown, _line(domid, True), do, undo)
+        frame, port = params["frame"], params["port"]
+        add(
+            f"introduce, frame {frame}, port {port}",
+            shown,
+            _line(domid, True),
+            lambda: client.introduce_domain(domid, frame, port),
+            lambda: client.release_domain(domid),
+        )
     if state == "released" and introduced:
         if not params["force"]:
             raise WrongNode(
