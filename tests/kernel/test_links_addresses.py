@@ -111,7 +111,7 @@ def test_lifetimes_are_the_same_wish_while_they_run_down(bench):
     done = bench.run(name="v0", addresses=[{**wanted[0], "valid_lft": 800}, wanted[1]])
     assert len(done["changes"]) == 1
     assert 790 < info(bench, "v0", "10.0.0.1")["valid_life_time"] <= 800
-    bench.predicted(name="v0", addresses=[{"address": "10.0.0.1/24", "valid_lft": 0xFFFFFFFF}, "fd00::1/64"])
+    bench.run(name="v0", addresses=[{"address": "10.0.0.1/24", "valid_lft": 0xFFFFFFFF}, "fd00::1/64"])
     assert info(bench, "v0", "10.0.0.1")["valid_life_time"] == 0xFFFFFFFF
 
 
@@ -169,7 +169,7 @@ def test_what_the_kernel_refuses_of_an_address(bench):
         bench.run(name="v0", addresses=["10.0.0.1/24", "fd00::1/64"])
     bench.sysctl("ipv6/conf/v0/disable_ipv6", 0)
     assert [one["addr_info"] for one in bench.picture()[0]] == [one["addr_info"] for one in before[0]]
-    with pytest.raises(ChangeFailed, match="add address 10.0.0.1/24 valid 0s: .*lifetime invalid"):
+    with pytest.raises(ChangeFailed, match="add address 10.0.0.1/24 valid 0s: .*Invalid argument"):
         bench.run(name="v0", addresses=[{"address": "10.0.0.1/24", "valid_lft": 0}])
 
 

@@ -177,7 +177,7 @@ def test_bonds_vlans_and_vrfs(bench, lacking):
         bench,
         {"name": "bond0", "kind": "bond", "options": {"mode": "802.3ad"}, "recreate": True},
         {"name": "bond0.5", "kind": "vlan", "link": "bond0", "options": {"id": 5}, "state": "up"},
-        {"name": "w2", "mtu": 1400},
+        {"name": "w2", "alias": "second port"},
         {"name": "dummy0", "master": ""},
     )
     assert count > 6

@@ -84,16 +84,29 @@ def decide(present: Addresses, wanted: Addresses, exact: bool) -> Fate:
     return fate
 
 
-def plan_addresses(mine: LinkPlan, cycled: bool) -> None:
-    """`cycled`: the link goes down on the way, which costs it what IPv6 addresses it keeps."""
+def _had(mine: LinkPlan) -> Addresses:
+    """Those that it has and that are somebody's."""
+    wanted = {key_of(one) for one in mine.want.addresses or ()}
+    there = [] if mine.found is None else mine.host.addresses_of(mine.found["ifindex"])
+    return {key_of(one): one for one in there if lasting(one) or key_of(one) in wanted}
+
+
+def _fate(mine: LinkPlan, had: Addresses) -> Fate:
     want = mine.want
     wanted = {key_of(one): one for one in want.addresses or ()}
-    there = [] if mine.found is None else mine.host.addresses_of(mine.found["ifindex"])
-    had = {key_of(one): one for one in there if lasting(one) or key_of(one) in wanted}
-    if want.addresses is None and not (cycled and had):
+    return decide({} if mine.reset else had, wanted, want.addresses is not None and want.addresses_exact)
+
+
+def final_addresses(mine: LinkPlan) -> Addresses:
+    return _fate(mine, _had(mine)).final()
+
+
+def plan_addresses(mine: LinkPlan, cycled: bool) -> None:
+    """`cycled`: the link goes down on the way, which costs it what IPv6 addresses it keeps."""
+    had = _had(mine)
+    if mine.want.addresses is None and not (cycled and had):
         return
-    present = {} if mine.reset else had
-    fate = decide(present, wanted, want.addresses is not None and want.addresses_exact)
+    present, fate = ({} if mine.reset else had), _fate(mine, had)
     mine.changes.show("addr", _shown(mine, had), _shown(mine, fate.final()))
     first = sorted((*fate.dropped, *fate.renewed), key=lambda key: not present[key].get("secondary"))
     for key in first:

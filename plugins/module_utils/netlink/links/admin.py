@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from ..message import Request
-from ..rtnl import link
+from ..rtnl import address, link
 from . import waves
-from .linkplan import LinkPlan, goes_up_at_creation, is_up
+from .addresses import final_addresses
+from .linkplan import LinkPlan, below_of, goes_up_at_creation, is_up
 from .membership import crosses_vrf, joins_bond, leaves_bond
-from .runner import Place, Step
+from .runner import Place, Step, nothing
 
 
 def plan_admin(mine: LinkPlan) -> bool:
@@ -30,6 +31,8 @@ def plan_admin(mine: LinkPlan) -> bool:
     elif stands_up and not ends_up:
         _go_down(mine, waves.GO_DOWN, "down")
         cycled = True
+    if not ends_up and mine.kind.name == "vlan" and mine.task.rises(below_of(mine)):
+        _stay_down(mine)
     if changes.before is not None:
         changes.before["admin"] = "up" if was_up else "down"
     changes.after["admin"] = "up" if ends_up else "down"
@@ -38,11 +41,10 @@ def plan_admin(mine: LinkPlan) -> bool:
 
 def _go_up(mine: LinkPlan) -> None:
     """The way back takes IPv6 addresses along: those that it had while it was down come back."""
-    from .restoring import Settings
+    from .restoring import after_a_fall
 
-    name, kept = mine.want.name, []
-    if mine.found is not None and not mine.reset:
-        kept = Settings(mine.host, mine.found).network(mine.found["ifindex"])
+    name = mine.want.name
+    kept = after_a_fall(mine.host, mine.found) if mine.found is not None and not mine.reset else []
 
     def do(place: Place) -> list[Request]:
         return [link.change(place.index(name), name, up=True)]
@@ -53,12 +55,25 @@ def _go_up(mine: LinkPlan) -> None:
     mine.changes.request(waves.GO_UP, "up", do, undo)
 
 
+def _stay_down(mine: LinkPlan) -> None:
+    """The kernel takes a VLAN up together with the link below it, and IPv6 addresses go as it comes down again."""
+    name = mine.want.name
+    kept = [one for one in final_addresses(mine).values() if one["family"] == "inet6"]
+
+    def do(place: Place) -> list[Request]:
+        index = place.index(name)
+        return [link.change(index, name, up=False), *(address.new(index, one, replace=True) for one in kept)]
+
+    words = "down again, after the link below it went up"
+    mine.changes.add(waves.STAY_DOWN, words, Step(mine.want.place, do), nothing)
+
+
 def _go_down(mine: LinkPlan, number: int, words: str) -> None:
     """Down takes routes and IPv6 addresses with it: the way back brings them too."""
-    from .restoring import Settings
+    from .restoring import after_a_fall
 
     want, name = mine.want, mine.want.name
-    lost = Settings(mine.host, mine.found).network(mine.found["ifindex"]) if is_up(mine) else []
+    lost = after_a_fall(mine.host, mine.found) if is_up(mine) else []
     do = Step(want.place, lambda place: [link.change(place.index(name), name, up=False)])
     undo = Step(want.place, lambda place: [link.change(place.index(name), name, up=True), *lost])
     mine.changes.add(number, words, do, undo, depth=-mine.changes.depth)

@@ -34,7 +34,7 @@ class Task:
         self.hosts = hosts
         # By namespace and name: links that come into being as the other end of a pair.
         self.twins = twins
-        there = [(want, found) for want, found, _unused in located if want.state != "absent"]
+        self._there = there = [(want, found) for want, found, _unused in located if want.state != "absent"]
         self._masters = [(want, found) for want, found in there if want.master]
         # The kind of every link that will be there; None where it stays what it is.
         self.kinds = {(want.place, want.name): want.kind for want, _unused in there}
@@ -45,6 +45,22 @@ class Task:
         self.doomed: set[tuple[str | None, int]] = set()
         self.anew: set[int] = set()  # indexes of those of them that have to be removed themselves
         self.losses: list[Change] = []  # of links that go because another one moves
+
+    @functools.cached_property
+    def _rising(self) -> set[tuple[str | None, str]]:
+        return {
+            (want.place, want.name)
+            for want, found in self._there
+            if want.state == "up"
+            and not (goes_up_at_creation(want) if self._new(want, found) else found["flags"] & IFF_UP)
+        }
+
+    def _new(self, want: Wanted, found: Link | None) -> bool:
+        return found is None or (want.netns, found["ifindex"]) in self.doomed
+
+    def rises(self, key: tuple[str | None, str]) -> bool:
+        """Whether a link of the task, by namespace and name, goes up after it is there. When `doomed` is complete."""
+        return key in self._rising
 
     @functools.cached_property
     def gaining(self) -> set[tuple[str | None, str | None]]:
@@ -129,6 +145,11 @@ def parent_name(mine: LinkPlan) -> str | None:
     if mine.kind.parent_option:
         return mine.host.name_of(mine.data().get(mine.kind.parent_option))
     return mine.host.name_of(found.get("link"))
+
+
+def below_of(mine: LinkPlan) -> tuple[str | None, str]:
+    """The link that it stands on, by namespace and name."""
+    return mine.want.netns, mine.want.link or (parent_name(mine) if mine.found else "") or ""
 
 
 def is_up(mine: LinkPlan) -> bool:

@@ -13,7 +13,7 @@ from ..rtnl import link
 from . import waves
 from .found import kernel_since, kind_of, standing_on
 from .removal import loss
-from .restoring import Settings, rebuilding
+from .restoring import Settings, after_a_fall, rebuilding
 from .runner import Place, Step
 from .wanted import WrongLink
 
@@ -41,7 +41,7 @@ def _rename(mine: LinkPlan, number: int, old: str, new: str) -> None:
     found, index = mine.found, mine.found["ifindex"]
     # Since Linux 6.2 a link may be up while it is renamed.
     cycle = bool(found["flags"] & link.IFF_UP) and not kernel_since(6, 2)
-    back = Settings(mine.host, found).network(index) if cycle else []
+    back = after_a_fall(mine.host, found) if cycle else []
     altname = [new] if new in found.get("altnames", ()) else []  # a name is given once
 
     def to(name: str, before: t.Sequence[Request], after: t.Sequence[Request]) -> t.Callable[[t.Any], list[Request]]:

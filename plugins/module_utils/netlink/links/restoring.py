@@ -148,6 +148,17 @@ def _consistent(known: Kind, options: dict[str, t.Any]) -> dict[str, t.Any]:
             return options
 
 
+def after_a_fall(host: Host, found: Link) -> list[Request]:
+    """What a link that goes down loses, and the VLANs on it, which the kernel takes down and up together with it."""
+    requests = Settings(host, found).network(found["ifindex"])
+    for vlan in lost_with(host, found):
+        if kind_of(vlan) == "vlan":
+            index = vlan["ifindex"]
+            requests.append(link.change(index, vlan["ifname"], up=bool(vlan["flags"] & link.IFF_UP)))
+            requests += Settings(host, vlan).network(index)
+    return requests
+
+
 class Settings:
     """What a link loses when it goes, goes down or moves: kept, so that it can be given back."""
 

@@ -58,9 +58,9 @@ def _off(value: t.Any) -> t.Any:
 
 def _lost(mine: LinkPlan) -> list[t.Any]:
     """What has to be given back to a link that is down for a moment."""
-    from .restoring import Settings
+    from .restoring import after_a_fall
 
-    return Settings(mine.host, mine.found).network(mine.found["ifindex"])
+    return after_a_fall(mine.host, mine.found)
 
 
 def plan_named_options(mine: LinkPlan) -> None:

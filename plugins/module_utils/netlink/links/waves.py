@@ -25,5 +25,6 @@ DROP_ADDRESS = 70
 ADD_ADDRESS = 71
 KEYS = 75  # of WireGuard: before it goes up, so that no packet leaves unencrypted by them
 GO_UP = 81
+STAY_DOWN = 85  # VLANs, which go up with the link below them
 REMOVE = 90
 LOST = 91  # what goes along
