@@ -160,8 +160,8 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     if end - start < 16:
         raise NetlinkDecodeError(f"a link message of {end - start} bytes")
     family, hardware, index, flags, _unused = IFINFO.unpack_from(data, start)
-    link = {"ifindex": index, "flags": flags, "type": hardware, "family": family}
-    link.update(TABLE.decode(data, start + 16, end))
+    link = TABLE.decode(data, start + 16, end)
+    link["ifindex"], link["flags"], link["type"], link["family"] = index, flags, hardware, family
     return link
 
 
