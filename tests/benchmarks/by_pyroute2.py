@@ -115,8 +115,16 @@ def routes() -> Work:
     return _read(lambda ipr: ipr.get_routes(family=socket.AF_INET, table=254), _routes)
 
 
+def _right(ipr: IPRoute, count: int) -> int:
+    """How many of the bridges are up and have their address."""
+    links = {one["ifname"]: one for one in _links(ipr.get_links())}
+    found = {(one["index"], f"{one.get_attr('IFA_ADDRESS')}/{one['prefixlen']}") for one in ipr.get_addr()}
+    wanted = [(links[bridge_name(number)], bridge_address(number)) for number in range(count)]
+    return sum("UP" in one["flags"] and (one["index"], address) in found for one, address in wanted)
+
+
 def make_bridges(count: int) -> Work:
-    """Nothing is read back but the new link's index."""
+    """Read back and compared like ours."""
 
     def work() -> int:
         with IPRoute() as ipr:
@@ -127,7 +135,7 @@ def make_bridges(count: int) -> Work:
                 index = ipr.link_lookup(ifname=name)[0]
                 ipr.addr("add", index=index, address=address, prefixlen=int(bits))
                 ipr.link("set", index=index, state="up")
-        return count
+            return _right(ipr, count)
 
     return work
 

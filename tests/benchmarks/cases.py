@@ -111,7 +111,7 @@ def cases(scale: Scale) -> list[Case]:
         _filtered("one", f"one link of {scale.links:,}", links, "one_link", "veth7"),
         Case(
             "bridges",
-            f"{scale.bridges:,} bridges made, with address and up; ours reads back and verifies",
+            f"{scale.bridges:,} bridges made, with address and up, read back and verified (by ip: not)",
             ("worlds", "bare"),
             bridges[0],
             (

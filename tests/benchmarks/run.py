@@ -68,11 +68,14 @@ def measured(case: Case, scale: Scale, spaces: Spaces) -> list[Row]:
 
     def side(call: tuple[object, ...]) -> t.Callable[[], Run]:
         def run() -> Run:
-            name = shared
-            if name is None:
-                name = spaces.make(case.world)
-                spaces.settle(name)
-            return child(name, *map(str, call), small=small)
+            if shared:
+                return child(shared, *map(str, call), small=small)
+            name = spaces.make(case.world)
+            spaces.settle(name)
+            try:
+                return child(name, *map(str, call))
+            finally:
+                spaces.clear()
 
         return run
 
