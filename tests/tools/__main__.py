@@ -23,24 +23,27 @@ from publish import build, docs
 from quickstart import quickstart
 from sanity import sanity
 from units import units
+from xenstore import xenstore
 
 # in the order of `test`: cheap ones first
 STAGES = {
     "lint": lint,
     "units": units,
     "kernel": kernel,
+    "xenstore": xenstore,
     "sanity": sanity,
     "integration": integration,
 }
 SYSTEM = "/usr/sbin:/sbin"
-NEED_ROOT = {"kernel", "integration"}  # they make namespaces and guests
+NEED_GUEST = {"kernel", "integration"}
+NEED_ROOT = {*NEED_GUEST, "xenstore"}  # they make namespaces
 
 
 def check(names: list[str], only: Sequence[str] = ()) -> int:
     """Run the stages, all of them whatever fails, and close with the table and the counts."""
     began = time.monotonic()
     say("== prepare")
-    prepare(GUEST if NEED_ROOT & set(names) else {})
+    prepare(GUEST if NEED_GUEST & set(names) else {})
     stages = [_stage(name, only) for name in names]
     closing, good = total(stages)
     say("\n".join(["", *omissions(stages), *failures(stages), "", table(stages), ""]))

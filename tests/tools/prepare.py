@@ -18,7 +18,7 @@ from process import Stop, must
 
 MODULE = "module:"
 
-# package -> what shows that it is there: a program, or a Python module of this interpreter
+# package -> what shows that it is there: a program, a file, or a Python module of this interpreter
 TOOLS = {
     "python3-venv": MODULE + "ensurepip",
     "git": "git",
@@ -33,6 +33,13 @@ GUEST = {
     "mmdebstrap": "mmdebstrap",
     "e2fsprogs": "mke2fs",
     "openssh-client": "ssh-keygen",
+}
+
+XENSTORE = {
+    "xen-utils-4.17": "/usr/lib/xen-4.17/bin/xenstored",
+    "xenstore-utils": "xenstore-ls",
+    "gcc": "cc",
+    "libc6-dev": "/usr/include/stdio.h",
 }
 
 
@@ -91,7 +98,7 @@ def _there(proof: str) -> bool:
     if proof.startswith(MODULE):
         probe = [sys.executable, "-c", f"import {proof[len(MODULE) :]}"]
         return subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode == 0
-    return shutil.which(proof) is not None
+    return os.path.exists(proof) if proof.startswith("/") else shutil.which(proof) is not None
 
 
 def _pins() -> str:
