@@ -52,6 +52,7 @@ VOLATILE = {
     *("state", "active_slave", "ad_info", "mii_status", "designated_cost", "designated_port", "bridge_id", "root_id"),
     *(
         "topology_change_detected",
+        "permaddr",
         "root_port",
         "root_path_cost",
         "link_failure_count",
