@@ -40,20 +40,16 @@ def resolve(client: Client, item: t.Mapping[str, t.Any], where: str = "") -> byt
     """The path that `path`, `domid` and `guest` of a task mean. Raises NoSuchDomain, WrongNode, PyXSError."""
     path = item.get("path") or ""
     at = f"{where}.path" if where else "path"
-    home = _home(client, item)
-    if home is None:
+    if item.get("domid") is None and item.get("guest") is None:
         return checked(path, at)
     if path.startswith("/"):
         raise WrongNode(f"{at}: {path} is not below a domain; give it without the slash, or without the domain")
+    home = _home(client, item)
     return join(home, checked(path, at)) if path else home
 
 
-def _home(client: Client, item: t.Mapping[str, t.Any]) -> bytes | None:
-    domid, guest = item.get("domid"), item.get("guest")
-    if guest is not None:
-        domid = domid_of(client, guest)
-    if domid is None:
-        return None
+def _home(client: Client, item: t.Mapping[str, t.Any]) -> bytes:
+    domid = item["domid"] if item.get("guest") is None else domid_of(client, item["guest"])
     if domid < 0:
         raise WrongNode(f"domid: takes a number from 0 on, not {domid}")
     home = client.get_domain_path(domid)

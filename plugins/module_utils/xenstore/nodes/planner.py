@@ -73,7 +73,8 @@ def _unwanted(client: Client, paths: list[bytes], wanted: Wanted) -> list[bytes]
         long = isinstance(answer, PyXSError) and answer.errno == errno.E2BIG
         children = client.list_parts(path) if long else names_of(_must(answer))
         found += [join(path, name) for name in children]
-    return [path for path in found if path not in wanted.nodes and path not in wanted.gone]
+    needed = {above for path in wanted.nodes for above in parents(path)}
+    return [path for path in found if path not in needed and path not in wanted.nodes and path not in wanted.gone]
 
 
 def _or_none(answer: bytes | PyXSError) -> bytes | None:
