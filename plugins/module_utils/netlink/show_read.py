@@ -15,7 +15,7 @@ from .errors import NetlinkDecodeError, NetlinkError
 from .rtnl import link
 from .rtnl.numbers import AF_INET, AF_INET6, AF_UNSPEC
 
-FEW = 16  # up to so many links are asked for one by one; more are cheaper to have in one dump
+FEW = 256  # up to so many links are asked for one by one (some 25 us each); more are cheaper to have in one dump
 MANY_ROUTES = 1000  # of so many routes it is not worth finding out which links they name
 
 FAMILIES = {None: AF_UNSPEC, "inet": AF_INET, "inet6": AF_INET6}
