@@ -62,8 +62,11 @@ class Task:
         """Whether a link of the task, by namespace and name, goes up after it is there. When `doomed` is complete."""
         return key in self._rising
 
+    def gains(self, want: Wanted) -> bool:
+        return (want.place, want.name) in self._gaining
+
     @functools.cached_property
-    def gaining(self) -> set[tuple[str | None, str | None]]:
+    def _gaining(self) -> set[tuple[str | None, str | None]]:
         """The masters that get a port, or one with another MTU. To be asked when `doomed` is complete."""
         return {
             (want.place, want.master)

@@ -12,12 +12,12 @@ from ..errors import NoSuchNamespace
 from .found import by_mac
 from .host import FEW, Host, Hosts
 from .linkplan import LinkPlan, Task
-from .parents import Depths, Located, refuse_master_loops
 from .runner import Runner
 from .single import plan_link
 from .wanted import Wanted, WrongLink
 
 Found = t.Optional[t.Dict[str, t.Any]]
+Located = t.Sequence[t.Tuple[Wanted, Found, bool]]
 
 
 def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
@@ -29,13 +29,12 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     spoken_of = {(want.place, want.name) for want, _unused, _unused in located}
     located += [(want, None, False) for key, want in twins.items() if key not in spoken_of]
     _refuse_same(located)
-    refuse_master_loops(hosts, located)
-    depths = Depths(located)
+    depth_of = _depths(hosts, located)
     task = Task(hosts, located, twins.keys())
     links = []
     for want, found, moved in located:
         if want.state != "absent":
-            links.append(LinkPlan(want, found, moved, depths.of(want), task))
+            links.append(LinkPlan(want, found, moved, depth_of(want), task))
     _refuse_or_doom([mine for mine in links if mine.irreconcilable])
     for mine in links:
         plan_link(mine)
@@ -43,6 +42,16 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     changes += task.losses
     changes += _removals(hosts, [(want, found) for want, found, _unused in located if found and want.state == "absent"])
     return Plan(sorted(changes, key=lambda change: change.wave), run)
+
+
+def _depths(hosts: Hosts, located: Located) -> t.Callable[[Wanted], int]:
+    """How deep each link stands, after a look for loops. One link alone stands on none of the task."""
+    if len(located) == 1 and not located[0][0].master:
+        return lambda want: 0
+    from .parents import Depths, refuse_master_loops
+
+    refuse_master_loops(hosts, located)
+    return Depths(located).of
 
 
 def _open(hosts: Hosts, wanted: t.Sequence[Wanted]) -> None:

@@ -9,7 +9,7 @@ from .addresses import plan_addresses
 from .admin import plan_admin
 from .found import kind_of
 from .linkplan import LinkPlan, parent_name
-from .membership import plan_master, plan_port_options
+from .membership import plan_master
 from .settings import plan_altnames, plan_attributes, plan_named_options, plan_options
 
 
@@ -29,7 +29,10 @@ def plan_link(mine: LinkPlan) -> None:
     plan_altnames(mine)
     plan_master(mine)
     plan_named_options(mine)
-    plan_port_options(mine)
+    if mine.want.port_options:
+        from .ports import plan_port_options
+
+        plan_port_options(mine)
     if mine.want.vfs:
         from .vfs import plan_vfs
 
