@@ -57,9 +57,8 @@ def join(parent: bytes, name: bytes) -> bytes:
 
 
 def parents(path: bytes) -> list[bytes]:
-    """Those above an absolute `path`, the nearest to the root first, without the root."""
-    names = path.split(b"/")[1:-1]
-    return [b"/" + b"/".join(names[: count + 1]) for count in range(len(names))]
+    """The paths above `path`, the topmost first, without the root."""
+    return [path[:end] for end in range(1, len(path)) if path[end : end + 1] == b"/"]
 
 
 def names_of(listing: bytes) -> list[bytes]:

@@ -97,15 +97,15 @@ class Router:
 
     def _exchange(self, requests: t.Sequence[Request], answers: list[t.Any], tx_id: int) -> None:
         window, total = self.connection.window, len(requests)
-        sent = 0
+        sent, deadline = 0, time.monotonic() + self.timeout
         while sent < total or self._waiting:
-            deadline = time.monotonic() + self.timeout
             room = window - len(self._waiting)
             if sent < total and room > 0 and (room >= window // 2 or room >= total - sent):
                 batch = requests[sent : sent + room]
                 self.connection.transmit(self._encode(batch, answers, sent, tx_id), deadline)
                 sent += len(batch)
-            self.dispatch(deadline)
+            if self.dispatch(deadline):
+                deadline = time.monotonic() + self.timeout
 
     def _encode(self, batch: t.Sequence[Request], answers: list[t.Any], place: int, tx_id: int) -> bytes:
         packets = []
@@ -116,9 +116,10 @@ class Router:
             place += 1
         return b"".join(packets)
 
-    def dispatch(self, deadline: float) -> None:
-        """Waits for packets and hands them out. Raises ConnectionError, Timeout, UnexpectedPacket."""
+    def dispatch(self, deadline: float) -> int:
+        """Waits for packets and hands them out; how many were answers. Raises Timeout, ConnectionError."""
         waiting = self._waiting
+        before = len(waiting)
         for packet in self.connection.receive(deadline):
             op = packet[0]
             if op == Op.WATCH_EVENT:
@@ -128,6 +129,7 @@ class Router:
             if asked is None or (op != asked[0] and op != Op.ERROR):
                 raise UnexpectedPacket(_unexpected(packet, asked))
             asked[1][asked[2]] = packet
+        return before - len(waiting)
 
     def _deliver(self, payload: bytes) -> None:
         parts = payload.split(b"\0")

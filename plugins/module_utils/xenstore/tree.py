@@ -8,14 +8,15 @@ from __future__ import annotations
 import errno
 import typing as t
 
-from .errors import PyXSError
+from .errors import PyXSError, UnexpectedPacket
 from .packet import Op
-from .paths import join, names_of
+from .paths import ABSOLUTE_MAX, join, names_of
 from .permissions import received
 
 if t.TYPE_CHECKING:
     from .client import Client
 
+MOST_NODES = 1 << 21  # of a subtree; a daemon that makes things up is not believed without end
 GONE = (errno.ENOENT,)
 UNREADABLE = (errno.ENOENT, errno.EACCES, errno.EINVAL)
 
@@ -35,6 +36,8 @@ def fetch(client: Client, top: bytes, permissions: bool = False, lenient: bool =
     found: dict[bytes, Node] = {}
     level = [top]
     while level:
+        if len(found) + len(level) > MOST_NODES or max(map(len, level)) > ABSOLUTE_MAX:
+            raise UnexpectedPacket(f"{top.decode()}: the daemon tells of more nodes, or deeper ones, than there can be")
         nodes = _read_level(client, level, permissions, lenient)
         found.update((path, node) for path, node in zip(level, nodes) if node is not None)
         level = [join(path, name) for path, node in zip(level, nodes) if node is not None for name in node.children]
