@@ -37,6 +37,7 @@ GUEST = {
 
 XENSTORE = {
     "xen-utils-4.17": "/usr/lib/xen-4.17/bin/xenstored",
+    "libxen-dev": "/usr/include/xenctrl.h",
     "xenstore-utils": "xenstore-ls",
     "gcc": "cc",
     "libc6-dev": "/usr/include/stdio.h",

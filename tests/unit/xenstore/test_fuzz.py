@@ -108,7 +108,7 @@ def test_any_answers_to_what_was_asked(name: str, answers: list[tuple[bool, byte
 
         def receive(deadline: float) -> t.Any:
             packets: list[t.Any] = []
-            for op, rq_id, tx_id, _ in pair.asked():
+            for op, rq_id, tx_id, _asked in pair.asked():
                 wrong, payload = answers[served[0] % len(answers)]
                 served[0] += 1
                 packets.append((Op.ERROR if wrong else op, rq_id, tx_id, payload))
@@ -136,7 +136,7 @@ def test_a_tree_without_a_bottom() -> None:
     plain = pair.receive
 
     def receive(deadline: float) -> t.Any:
-        pair.answer(*[(op, rq_id, 0, b"a\0") for op, rq_id, _, _ in pair.asked()])
+        pair.answer(*[(op, rq_id, 0, b"a\0") for op, rq_id, _tx_id, _asked in pair.asked()])
         return plain(deadline)
 
     pair.receive = receive  # type: ignore[method-assign]

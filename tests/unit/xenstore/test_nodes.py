@@ -62,7 +62,7 @@ def fetched(subtree: t.Any, path: bytes = b"/top") -> dict[bytes, Node]:
     while level:
         for path, (value, below) in level:
             found[path] = Node(value, list(below), [b"n0"])
-        level = [(path + b"/" + name, one) for path, (_, below) in level for name, one in below.items()]
+        level = [(path + b"/" + name, one) for path, (_value, below) in level for name, one in below.items()]
     return found
 
 
