@@ -52,12 +52,13 @@ options:
       address:
         description:
           - MAC address of the link. Links that stand on another one (VLANs share their parent's address) are left
-            out.
+            out, and a NIC that was made with the address comes before bonds and bridges that took it over.
         type: str
   state: &state
     description:
       - V(present) creates the link if it is not there, and leaves it up or down as it is (a new one is down).
-      - V(up) and V(down) also bring it up or down.
+      - V(up) and V(down) also bring it up or down. IPv6 addresses, which the kernel drops as a link goes down,
+        are kept.
       - V(absent) removes it.
     type: str
     choices: [present, absent, up, down]
@@ -76,8 +77,8 @@ options:
       - They are checked before anything is changed. All options of all kinds, with their ranges and with what can be
         changed in place, are in the collection's C(docs/link_kinds.md).
       - V(peer) of a V(veth) is a dictionary with C(ifname), and where wanted C(address), C(mtu) and C(netns), the
-        name of
-        the namespace for the other end. It only counts at creation; the other end starts down.
+        name of the namespace for the other end. It only counts at creation. The other end starts down; O(links)
+        may describe it beside this one.
     type: dict
   link: &link
     description:
@@ -151,8 +152,9 @@ options:
   recreate: &recreate
     description:
       - What an existing link cannot change in place (its kind, the id of a VXLAN) makes the task fail, and says so;
-        with
-        V(true) the link is removed and created anew, which interrupts its traffic.
+        with V(true) the link is removed and created anew, which interrupts its traffic.
+      - The new link keeps the old one's addresses, master, ports, alias, alternative names and being up, where the
+        task says nothing else. Links that go with it (VLANs on it) have to be in the same task, with their kind.
     type: bool
     default: false
   vfs: &vfs
