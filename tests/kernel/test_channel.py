@@ -49,15 +49,15 @@ def br0(rtnl):
 # Dumps
 
 
-def churn(netns, stop):
-    """Links come and go until told to stop."""
+def churn(netns, stop, pause):
+    """Links come and go, with pauses of so many seconds, until told to stop."""
     with NetlinkSocket(netns=netns) as sock:
         while not stop.is_set():
             sock.batch([link.new(f"churn{n}", "bridge") for n in range(3)])
             for found in sock.dump(link.dump(), link.decode):
                 if found["ifname"].startswith("churn"):
                     sock.ask(link.delete(found["ifindex"], found["ifname"]))
-                    time.sleep(0.001)
+                    time.sleep(pause)
 
 
 def test_dumps_are_whole_while_links_come_and_go(netns, rtnl, monkeypatch):
@@ -71,8 +71,12 @@ def test_dumps_are_whole_while_links_come_and_go(netns, rtnl, monkeypatch):
         return interrupted
 
     monkeypatch.setattr(rtnl, "_dump_once", counting)
+    # On a slow machine a dump takes long: it has to have a chance to get through.
+    began = time.monotonic()
+    names(rtnl)
+    pause = time.monotonic() - began
     stop = fork.Event()
-    churning = fork.Process(target=churn, args=(netns, stop))
+    churning = fork.Process(target=churn, args=(netns, stop, pause))
     churning.start()
     try:
         deadline = time.monotonic() + 60
