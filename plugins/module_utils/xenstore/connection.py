@@ -11,20 +11,23 @@ import os
 import select
 import socket
 import stat
+import struct
 import time
 import typing as t
 
 from .errors import ConnectionError, Timeout
-from .packet import Decoder, Packet, Received
+from .packet import HEADER, Decoder, Packet, Received
 
 READ_SIZE = 64 << 10
+FOR_EVER = 1e6  # seconds, and more
+TIMEVAL = struct.Struct("@ll")
 TIMEOUT = 30.0  # seconds for an answer, where nothing else is said
 RUNDIR = "/var/run/xenstored"
 XENBUS = ("/dev/xen/xenbus", "/proc/xen/xenbus", "/kern/xen/xenbus")  # the second is of kernels before 3.2
 
 
 class PacketConnection:
-    """A stream of packets over a file descriptor that never blocks. Made with `connect`, ended with `close`."""
+    """A stream of packets over a file descriptor. Made with `connect`, ended with `close`."""
 
     window = 1  # packets that may be on their way at once
 
@@ -84,75 +87,89 @@ class PacketConnection:
 
     def recv(self) -> Packet:
         """The next packet. Raises ConnectionError."""
-        while not self._inbox:
-            self._read(time.monotonic() + TIMEOUT)
-        return Packet._make(self._inbox.popleft())
+        first, *rest = self.receive(time.monotonic() + TIMEOUT)
+        self._inbox.extend(rest)
+        return Packet._make(first)
 
     def transmit(self, data: bytes, deadline: float) -> None:
         """Writes `data`, and reads meanwhile: a daemon whose answers nobody takes would take no more requests."""
-        fd = self.fileno()
+        self.fileno()
         try:
             while data:
                 try:
-                    data = data[os.write(fd, data) :]
+                    data = data[self._write(data) :]
                 except BlockingIOError:
                     self._wait(select.POLLIN | select.POLLOUT, deadline)
-                    self._take()
+                    self._feed(self._read())
         except OSError as error:
             raise _failed(f"writing to {self.path}", error) from None
 
-    def receive(self, deadline: float) -> list[Received]:
-        """At least one packet. `deadline` of time.monotonic(). Raises ConnectionError, Timeout, UnexpectedPacket."""
-        while not self._inbox:
-            self._read(deadline)
+    def receive(self, deadline: float, answers: int = 1) -> list[Received]:
+        """At least one packet. Raises ConnectionError, Timeout, UnexpectedPacket.
+
+        `deadline` of time.monotonic(). `answers`: how many are sure to come before anything else is done, so that it
+        is no use to wake up for each.
+        """
+        self.fileno()
+        try:
+            while not self._inbox:
+                self._feed(self._await(deadline, answers))
+        except OSError as error:
+            raise _failed(f"reading from {self.path}", error) from None
         found = list(self._inbox)
         self._inbox.clear()
         return found
 
-    def _read(self, deadline: float) -> None:
-        self.fileno()
-        left = deadline - time.monotonic()
-        if left <= 0 or not self._poll.poll(_milliseconds(left)):
-            raise Timeout(f"{self.path}: nothing came from XenStore in time")
-        self._take()
+    def _feed(self, data: bytes | None) -> None:
+        if data == b"":
+            raise ConnectionResetError(errno.ECONNRESET, "")
+        if data:
+            self._inbox.extend(self._decoder.feed(data))
+
+    def _write(self, data: bytes) -> int:
+        """How much of `data` was taken. Raises BlockingIOError when nothing was."""
+        return os.write(self._fd, data)
+
+    def _read(self) -> bytes | None:
+        """What is there, b"" at the end of the stream, None when nothing is there."""
+        try:
+            return os.read(self._fd, READ_SIZE)
+        except BlockingIOError:
+            return None
+
+    def _await(self, deadline: float, answers: int) -> bytes | None:
+        """As _read(), when something has come. Raises Timeout."""
+        self._wait(select.POLLIN, deadline)
+        return self._read()
 
     def _wait(self, events: int, deadline: float) -> None:
-        both = select.poll()
-        both.register(self._fd, events)
         left = deadline - time.monotonic()
-        if left <= 0 or not both.poll(_milliseconds(left)):
-            raise Timeout(f"{self.path}: XenStore takes no requests")
+        self._poll.modify(self._fd, events)
+        if left <= 0 or not self._poll.poll(_milliseconds(left)):
+            raise self._late()
 
-    def _take(self) -> None:
-        """What is there to be read, into the inbox."""
-        try:
-            data = os.read(self._fd, READ_SIZE)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise _failed(f"reading from {self.path}", error) from None
-        if not data:
-            raise _failed(f"reading from {self.path}", ConnectionResetError(errno.ECONNRESET, ""))
-        self._inbox.extend(self._decoder.feed(data))
+    def _late(self) -> Timeout:
+        return Timeout(f"{self.path}: nothing came from XenStore in time")
 
 
 class UnixSocketConnection(PacketConnection):
     """To a daemon of this host. `path`: of its socket, by default as libxs finds it in the environment."""
 
-    window = 256
+    window = 128
 
     def __init__(self, path: str | None = None) -> None:
         super().__init__(path or socket_path())
+        self._patience = 0.0  # seconds after which the kernel has recv() return
 
     def _open(self, deadline: float) -> int:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._connect(sock, deadline)
-            sock.setblocking(False)
+            sock.setblocking(True)
         except BaseException:
             sock.close()
             raise
-        self._owner = sock
+        self._owner, self._patience = sock, 0.0
         return sock.fileno()
 
     def _connect(self, sock: socket.socket, deadline: float) -> None:
@@ -164,6 +181,35 @@ class UnixSocketConnection(PacketConnection):
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
+
+    def _write(self, data: bytes) -> int:
+        return int(self._owner.send(data, socket.MSG_DONTWAIT))
+
+    def _read(self) -> bytes | None:
+        try:
+            return t.cast(bytes, self._owner.recv(READ_SIZE, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return None
+
+    def _await(self, deadline: float, answers: int) -> bytes | None:
+        self._have_patience(deadline - time.monotonic())
+        try:
+            if answers == 1:
+                return t.cast(bytes, self._owner.recv(READ_SIZE))
+            sure = (answers - 1) * HEADER.size + 1  # of the first, all but a byte may have come before
+            return t.cast(bytes, self._owner.recv(sure, socket.MSG_WAITALL))
+        except BlockingIOError:
+            raise self._late() from None
+
+    def _have_patience(self, seconds: float) -> None:
+        """What is set already is kept when it is nearly the same: that is, for every first answer to a request."""
+        if seconds <= 0:
+            raise self._late()
+        if not 0.9 * self._patience <= seconds <= self._patience:
+            self._patience = seconds
+            microseconds = 0 if seconds > FOR_EVER else int(seconds * 1e6) + 1
+            interval = TIMEVAL.pack(*divmod(microseconds, 1000000))
+            self._owner.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
 
 
 class XenBusConnection(PacketConnection):
@@ -211,7 +257,7 @@ def _is_socket(path: str) -> bool:
 
 
 def _milliseconds(seconds: float) -> int | None:
-    return None if seconds > 1e6 else int(seconds * 1000) + 1
+    return None if seconds > FOR_EVER else int(seconds * 1000) + 1
 
 
 def _failed(doing: str, error: OSError) -> ConnectionError:

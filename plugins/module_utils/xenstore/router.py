@@ -104,7 +104,8 @@ class Router:
                 batch = requests[sent : sent + room]
                 self.connection.transmit(self._encode(batch, answers, sent, tx_id), deadline)
                 sent += len(batch)
-            if self.dispatch(deadline):
+            more = window // 2 if sent < total else 0
+            if self.dispatch(deadline, max(1, len(self._waiting) - more)):
                 deadline = time.monotonic() + self.timeout
 
     def _encode(self, batch: t.Sequence[Request], answers: list[t.Any], place: int, tx_id: int) -> bytes:
@@ -116,11 +117,11 @@ class Router:
             place += 1
         return b"".join(packets)
 
-    def dispatch(self, deadline: float) -> int:
+    def dispatch(self, deadline: float, answers: int = 1) -> int:
         """Waits for packets and hands them out; how many were answers. Raises Timeout, ConnectionError."""
         waiting = self._waiting
         before = len(waiting)
-        for packet in self.connection.receive(deadline):
+        for packet in self.connection.receive(deadline, answers):
             op = packet[0]
             if op == Op.WATCH_EVENT:
                 self._deliver(packet[3])

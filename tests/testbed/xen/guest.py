@@ -55,7 +55,7 @@ class RingConnection(PacketConnection):
             if data:
                 self._pause(deadline)
 
-    def receive(self, deadline: float) -> list[Received]:
+    def receive(self, deadline: float, answers: int = 1) -> list[Received]:
         self.fileno()
         while True:
             _unused, _unused, taken, made = self._indexes()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import typing as t
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.connecti
     XenBusConnection,
     candidates,
 )
-from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.errors import ConnectionError
+from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.errors import ConnectionError, Timeout
 
 
 @pytest.fixture
@@ -104,3 +105,16 @@ def test_said_outright(place: Path) -> None:
 def test_windows() -> None:
     assert XenBusConnection("/b").window == 1
     assert UnixSocketConnection("/a").window > 1
+
+
+def test_deadlines_of_a_socket(place: Path, listen: t.Any) -> None:
+    """Each is the kernel's to keep: the first, a shorter one, and one that is nearly the first."""
+    listen(place / "socket")
+    made = UnixSocketConnection(str(place / "socket"))
+    made.connect()
+    for seconds in (0.2, 0.05, 0.19, 0.0):
+        began = time.monotonic()
+        with pytest.raises(Timeout):
+            made.receive(began + seconds)
+        assert seconds <= time.monotonic() - began < seconds + 2
+    made.close()

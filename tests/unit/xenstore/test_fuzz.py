@@ -106,7 +106,7 @@ def test_any_answers_to_what_was_asked(name: str, answers: list[tuple[bool, byte
         client = client_over(pair, timeout=LIMIT)
         plain, served = pair.receive, [0]
 
-        def receive(deadline: float) -> t.Any:
+        def receive(deadline: float, sure: int = 1) -> t.Any:
             packets: list[t.Any] = []
             for op, rq_id, tx_id, _asked in pair.asked():
                 wrong, payload = answers[served[0] % len(answers)]
@@ -116,7 +116,7 @@ def test_any_answers_to_what_was_asked(name: str, answers: list[tuple[bool, byte
                 pair.answer(*packets)
             else:
                 pair.daemon.shutdown(1)
-            return plain(deadline)
+            return plain(deadline, sure)
 
         pair.receive = receive  # type: ignore[method-assign]
         began = time.monotonic()
@@ -135,9 +135,9 @@ def test_a_tree_without_a_bottom() -> None:
     client = client_over(pair)
     plain = pair.receive
 
-    def receive(deadline: float) -> t.Any:
+    def receive(deadline: float, sure: int = 1) -> t.Any:
         pair.answer(*[(op, rq_id, 0, b"a\0") for op, rq_id, _tx_id, _asked in pair.asked()])
-        return plain(deadline)
+        return plain(deadline, sure)
 
     pair.receive = receive  # type: ignore[method-assign]
     with pytest.raises(UnexpectedPacket, match="than there can be"):

@@ -102,9 +102,9 @@ def test_never_more_on_their_way_than_the_window(window: int) -> None:
 
     plain = pair.receive
 
-    def receive(deadline: float) -> t.Any:
+    def receive(deadline: float, sure: int = 1) -> t.Any:
         serve()
-        return plain(deadline)
+        return plain(deadline, sure)
 
     pair.receive = receive  # type: ignore[method-assign]
     answers = client.ask_all([(Op.READ, b"/%d\0" % number) for number in range(100)])
@@ -136,10 +136,10 @@ def test_events_do_not_push_a_deadline_on(pair: PairConnection) -> None:
     client = client_over(pair, timeout=0.2)
     plain = pair.receive
 
-    def receive(deadline: float) -> t.Any:
+    def receive(deadline: float, sure: int = 1) -> t.Any:
         pair.answer((Op.WATCH_EVENT, 0, 0, b"/a\0token\0"))
         time.sleep(0.01)
-        return plain(deadline)
+        return plain(deadline, sure)
 
     pair.receive = receive  # type: ignore[method-assign]
     began = time.monotonic()
@@ -161,7 +161,7 @@ def test_an_interrupt_ends_the_conversation(pair: PairConnection) -> None:
     """The answer that is still to come would be taken for one to the next question."""
     client = client_over(pair)
 
-    def interrupted(deadline: float) -> t.Any:
+    def interrupted(deadline: float, sure: int = 1) -> t.Any:
         raise KeyboardInterrupt
 
     pair.receive = interrupted  # type: ignore[method-assign]
