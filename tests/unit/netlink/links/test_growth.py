@@ -46,7 +46,7 @@ CASES = {
 
 def calls(case, count):
     """Calls of Python functions that planning `count` links takes; the changes planned."""
-    make, more, _ = CASES[case]
+    make, more, _unused = CASES[case]
     kernel, links = make(count), wanted(count, **more)
     counted = 0
 
