@@ -26,6 +26,7 @@ PORT = 100  # and the domain's number
 VIRQ_DOM_EXC = 1
 
 PAUSE = 0.0005  # seconds between two looks at the ring
+REMIND = 0.2  # seconds without an answer after which the daemon is notified again: the shim can lose an event
 
 
 class RingConnection(PacketConnection):
@@ -36,6 +37,7 @@ class RingConnection(PacketConnection):
         self.folder, self.domid = folder, domid
         Path(self.path).write_bytes(bytes(PAGE))
         self.page: mmap.mmap | None = None
+        self.kicked = 0.0
 
     def _open(self, deadline: float) -> int:
         fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
@@ -74,9 +76,12 @@ class RingConnection(PacketConnection):
     def _pause(self, deadline: float) -> None:
         if time.monotonic() > deadline:
             raise Timeout(f"{self.path}: nothing came from XenStore in time")
+        if time.monotonic() > self.kicked + REMIND:
+            self.kick()
         time.sleep(PAUSE)
 
     def kick(self) -> None:
+        self.kicked = time.monotonic()
         notify(self.folder, PORT + self.domid)
 
 
