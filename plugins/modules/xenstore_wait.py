@@ -47,6 +47,11 @@ options:
       regex:
         description: A regular expression (of Python) that is to be found in the value.
         type: str
+  guests:
+    description: Names of guests. A condition with a relative path and no guest of its own is waited for in each.
+    type: list
+    elements: str
+    default: []
   any_of:
     description: Whether one condition is enough. Otherwise all have to hold at the same time.
     type: bool
@@ -61,9 +66,9 @@ EXAMPLES = r"""
 - name: Wait until both guests have said that they are ready
   fleet.hypervisor.xenstore_wait:
     timeout: 120
+    guests: [web1, web2]
     conditions:
-      - {guest: web1, path: data/ready, value: "1"}
-      - {guest: web2, path: data/ready, value: "1"}
+      - {path: data/ready, value: "1"}
 
 - name: Wait until a disk has been let go
   fleet.hypervisor.xenstore_wait:
@@ -114,6 +119,7 @@ def main() -> None:
                 "mutually_exclusive": [["value", "regex"], ["domid", "guest"]],
                 "required_one_of": [["path", "domid", "guest"]],
             },
+            "guests": {"type": "list", "elements": "str", "default": []},
             "any_of": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 300.0},
         },

@@ -9,9 +9,11 @@ Tests that end a daemon, fill its quotas or use fixed paths take `fresh`, a daem
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import typing as t
 from pathlib import Path
@@ -114,3 +116,35 @@ def stock(daemon: daemons.Daemon, *words: str) -> str:
     """What a program of xenstore-utils prints."""
     env = {**os.environ, "XENSTORED_PATH": str(daemon.socket)}
     return subprocess.run(words, env=env, check=True, capture_output=True).stdout.decode("latin-1")
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> t.Callable[..., subprocess.Popen[bytes]]:
+    """Starts the xenstore module as Ansible does, with arguments. What it logs goes to `tmp_path`/log."""
+    import ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.client as core
+
+    top = Path(core.__file__).parents[6]
+    code = (
+        "import sys, syslog\n"
+        f"syslog.syslog = lambda *words: open({str(tmp_path / 'log')!r}, 'a').write(f'{{words}}\\n')\n"
+        "from ansible_collections.fleet.hypervisor.plugins.modules import xenstore\n"
+        "xenstore.main()\n"
+    )
+
+    def run(**arguments: t.Any) -> subprocess.Popen[bytes]:
+        given = tmp_path / "arguments.json"
+        given.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_diff": True}}))
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(given)],
+            env={**os.environ, "PYTHONPATH": str(top)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    return run
+
+
+def outcome(process: subprocess.Popen[bytes]) -> dict[str, t.Any]:
+    out, err = process.communicate(timeout=60)
+    assert out, err
+    return t.cast(t.Dict[str, t.Any], json.loads(out))

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import typing as t
@@ -24,6 +22,8 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.errors i
     Timeout,
 )
 from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.packet import Op
+
+from tests.xenstore.conftest import outcome
 
 if t.TYPE_CHECKING:
     from tests.testbed.xen import daemons
@@ -123,33 +123,6 @@ def test_a_daemon_that_dies_in_a_transaction(fresh: daemons.Daemon) -> None:
     with Watched(10), pytest.raises(ConnectionError):
         client.in_transaction(work)
     assert client.tx_id == 0
-
-
-@pytest.fixture
-def module(tmp_path: Path) -> t.Callable[..., subprocess.Popen[bytes]]:
-    """Starts the xenstore module as Ansible does, with arguments, by its file."""
-    import ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.client as core
-
-    top = Path(core.__file__).parents[6]
-
-    def run(**arguments: t.Any) -> subprocess.Popen[bytes]:
-        code = "from ansible_collections.fleet.hypervisor.plugins.modules import xenstore; xenstore.main()"
-        given = tmp_path / "arguments.json"
-        given.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_diff": True}}))
-        return subprocess.Popen(
-            [sys.executable, "-c", code, str(given)],
-            env={**os.environ, "PYTHONPATH": str(top)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    return run
-
-
-def outcome(process: subprocess.Popen[bytes]) -> dict[str, t.Any]:
-    out, err = process.communicate(timeout=60)
-    assert out, err
-    return t.cast(t.Dict[str, t.Any], json.loads(out))
 
 
 TREE = {f"n{number}": {f"m{other}": f"value {other}" for other in range(20)} for number in range(150)}  # 3000 nodes

@@ -55,7 +55,8 @@ class Tasks:
 
     def wait(self, *conditions: dict[str, t.Any], **params: t.Any) -> dict[str, t.Any]:
         full = [dict.fromkeys(hope.CONDITION, None) | {"state": "present"} | one for one in conditions]
-        return hope.run({"socket": self.socket, "xenbus": None, "any_of": False, "conditions": full, **params})
+        asked = {"socket": self.socket, "xenbus": None, "guests": [], "any_of": False, "conditions": full}
+        return hope.run({**asked, **params})
 
     def listed(self, top: str) -> Model:
         """What the stock tool shows of `top`, and below; it leaves out where it begins."""
@@ -374,6 +375,16 @@ class TestGuests:
         timer.join()
         assert found["values"] == [{"path": "/local/domain/9/data/ready", "exists": True, "value": "1"}]
         assert 0.2 < found["elapsed"] < 20
+
+    def test_waiting_in_each_guest(self, tasks: Tasks) -> None:
+        tasks.apply(nodes=[{"domid": domid, "path": "data/ready", "value": "1"} for domid in (0, 1)])
+        conditions = [{"path": "data/ready", "value": "1"}, {"domid": 2, "path": "x", "state": "absent"}]
+        found = tasks.wait(*conditions, guests=["web", "Domain-0"], timeout=5.0)
+        assert [one["path"] for one in found["values"]] == [
+            "/local/domain/1/data/ready",
+            "/local/domain/0/data/ready",
+            "/local/domain/2/x",
+        ]
 
     def test_waiting_in_vain(self, tasks: Tasks) -> None:
         with pytest.raises(NoSuchDomain, match="waited in vain"):

@@ -134,6 +134,7 @@ def main(kind: str, folder: str) -> int:
     directory = Path(folder).resolve()
     directory.mkdir(parents=True, exist_ok=True)
     daemon = Daemon(kind, directory, build(directory))
+    (directory / "pid").write_text(f"{os.getpid()}\n")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_unused: daemon.stop())
     return daemon.wait() and 0

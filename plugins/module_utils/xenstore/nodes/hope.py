@@ -33,11 +33,10 @@ def run(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """`values` and `elapsed`, seconds. Raises FAILURES."""
     began = time.monotonic()
     deadline = began + params["timeout"]
-    items = params["conditions"]
+    items = _in_each_guest(params["conditions"], params["guests"])
     with connect(params) as client:
         conditions: dict[t.Union[bytes, str], waiting.Condition] = {}
-        for number, item in enumerate(items):
-            where = f"conditions[{number}]"
+        for where, item in items:
             path = _place(client, item, where, deadline)
             if path in conditions:
                 raise WrongNode(f"{where}: {path.decode()} is waited for before")
@@ -45,6 +44,18 @@ def run(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         left = max(0.0, deadline - time.monotonic())
         values = waiting.wait_for(client, conditions, left, params["any_of"])
     return {"values": [_shown(path, value) for path, value in values.items()], "elapsed": time.monotonic() - began}
+
+
+def _in_each_guest(
+    conditions: t.Sequence[t.Mapping[str, t.Any]], guests: t.Sequence[str]
+) -> list[tuple[str, t.Mapping[str, t.Any]]]:
+    """The conditions with their places in the task; those that name no guest of their own once for each of `guests`."""
+    found: list[tuple[str, t.Mapping[str, t.Any]]] = []
+    for number, item in enumerate(conditions):
+        where = f"conditions[{number}]"
+        common = guests and item["domid"] is None and item["guest"] is None and not item["path"].startswith("/")
+        found += [(where, {**item, "guest": guest}) for guest in guests] if common else [(where, item)]
+    return found
 
 
 def _condition(item: t.Mapping[str, t.Any], where: str) -> waiting.Condition:

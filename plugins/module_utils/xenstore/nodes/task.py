@@ -15,7 +15,7 @@ from .line import Secrets
 from .notation import WrongNode
 from .place import NoSuchDomain, connect
 from .planner import Picture, observe, plan
-from .wanted import Wanted, parse
+from .wanted import Wanted, given, parse
 
 FAILURES = (WrongNode, NoSuchDomain, PyXSError, spine.ChangeFailed, spine.NotConverged)
 
@@ -28,8 +28,12 @@ def run(params: t.Mapping[str, t.Any], check: bool, hide: t.Callable[[str], None
     """
     batch = params.get("nodes")
     secrets = Secrets(params["secrets"])
+    items = [params] if batch is None else batch
+    for path, value in given(items):
+        if path in secrets:
+            hide(value)
     with connect(params) as client:
-        wanted = parse(client, [params] if batch is None else batch, batch is not None)
+        wanted = parse(client, items, batch is not None)
         secrets.tell([(want.path, want.value) for want in wanted.nodes.values()], hide)
         made = client.in_transaction(lambda: _converge(client, wanted, secrets, check, hide))
     tops = [top.decode() for top in wanted.tops]

@@ -56,6 +56,23 @@ def parse(client: Client, items: t.Sequence[Item], batch: bool) -> Wanted:
     return found
 
 
+def given(items: t.Sequence[Item]) -> t.Iterator[tuple[bytes, str]]:
+    """All values of a task as they are written, right or wrong, each with what is known of its path at once."""
+    for item in items:
+        snapshot = item.get("restore") or {}
+        path = str(item.get("path") or snapshot.get("path") or "")
+        for tree in (item.get("value"), item.get("tree"), snapshot.get("tree")):
+            yield from _given_in(tree, path)
+
+
+def _given_in(tree: t.Any, path: str) -> t.Iterator[tuple[bytes, str]]:
+    if tree is not None and not isinstance(tree, t.Mapping):
+        yield path.encode("utf-8", "replace"), str(tree)
+    for key, item in tree.items() if isinstance(tree, t.Mapping) else ():
+        if key != notation.PERMISSIONS:
+            yield from _given_in(item, path if str(key)[:1] == "." else f"{path}/{key}")
+
+
 def _absent(client: Client, item: Item, where: str, found: Wanted) -> None:
     given = [name for name in ("value", "permissions", "tree", "restore") if item.get(name) is not None]
     if given:
