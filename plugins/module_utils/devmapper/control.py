@@ -1,0 +1,109 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The channel: /dev/mapper/control, one ioctl a request, in a buffer that grows where the answer does."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import stat
+import typing as t
+
+from . import constants as c
+from .errors import DmError, DmRefused, DmTimeout
+from .header import START, Answer, Request, build, parse
+from .payload import decode_message, encode_message
+
+CONTROL = "/dev/mapper/control"
+REQUEST = 3 << 30 | START << 16 | 0xFD << 8  # _IOWR(0xfd, command, struct dm_ioctl)
+FIRST, STEP, LARGEST = 1 << 14, 4, 1 << 30  # bytes of the buffer: at first, times when it is full, at most
+CONTROL_MAJOR, CONTROL_MINOR = 10, 236  # linux/miscdevice.h: opening it loads the driver
+
+
+class ControlDevice:
+    """An open control device. It sends what it is given and knows no device."""
+
+    def __init__(self, path: str = CONTROL) -> None:
+        """Opens the device, and makes its node where nobody has. Raises DmError."""
+        self.size = FIRST
+        self.fd = -1
+        try:
+            if path == CONTROL and not os.path.exists(path):
+                _make_node(path)
+            self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            if not stat.S_ISCHR(os.fstat(self.fd).st_mode):
+                raise OSError(errno.ENOTTY, "it is no character device")
+        except OSError as error:
+            self.close()
+            hint = " (is the device-mapper in this kernel, and is this root?)"
+            raise DmError(error.errno or errno.EIO, f"open {path}: {error.strerror}{hint}") from None
+
+    def __enter__(self) -> ControlDevice:
+        return self
+
+    def __exit__(self, *_exception: t.Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def ask(self, request: Request) -> Answer:
+        """Carries out one command. Raises DmRefused with the kernel's errno, DmError."""
+        grows = c.COMMANDS[request.command].grows
+        size = self.size if grows else 0
+        while True:
+            answer = self._once(request, size)
+            if not grows or not answer.flags & c.BUFFER_FULL:
+                return answer
+            size = max(size, FIRST) * STEP
+            if size > LARGEST:
+                raise DmRefused(errno.ENOBUFS, request.command, request.device, f"over {LARGEST >> 20} MiB")
+            self.size = size
+
+    def _once(self, request: Request, size: int) -> Answer:
+        buffer = build(request, size)
+        try:
+            fcntl.ioctl(self.fd, REQUEST | request.command, buffer, True)
+            return parse(buffer)
+        except DmError:
+            raise
+        except OSError as error:
+            raise DmRefused(error.errno or errno.EIO, request.command, request.device) from None
+        finally:
+            if request.flags & c.SECURE_DATA:
+                buffer[:] = bytes(len(buffer))
+
+    def wait_any(self, seconds: float) -> None:
+        """Waits until anything happened to any device since `arm`. Raises DmTimeout."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        if not poll.poll(max(0, int(seconds * 1000))):
+            raise DmTimeout(f"no event of the device-mapper within {seconds:g} s")
+
+    def arm(self) -> None:
+        """From now on every event makes `wait_any` return (Linux 4.13 on)."""
+        self.ask(Request(c.DEV_ARM_POLL))
+
+
+def _make_node(path: str) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    try:
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(CONTROL_MAJOR, CONTROL_MINOR))
+    except FileExistsError:
+        pass  # udev was as fast
+
+
+def message(channel: ControlDevice, device: str, sector: int, text: str, uuid: bool = False) -> str:
+    """Sends a target message; its answer, "" where there is none.
+
+    `device` is the kernel's name of the device (a mangled one), with `uuid` its uuid. `@stats_...` messages and sector
+    0 go to the device-mapper itself, others to the target at that sector. Raises DmRefused.
+    """
+    name, own = ("", device) if uuid else (device, "")
+    request = Request(c.TARGET_MSG, name, own, payload=encode_message(sector, text))
+    return decode_message(channel.ask(request))

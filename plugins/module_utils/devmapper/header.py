@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The header that every ioctl of the device-mapper carries, both ways (struct dm_ioctl of linux/dm-ioctl.h).
+
+Names and uuids are the kernel's own here, that is mangled ones (see mangle.py).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import typing as t
+
+from . import constants as c
+from .errors import DmDecodeError, DmValueError
+
+HEADER = struct.Struct("=3I3Ii3IQ128s129s7x")  # 312 bytes
+START = HEADER.size
+
+
+class Request(t.NamedTuple):
+    """A command and what goes with it. A device is told by one of name, uuid and dev."""
+
+    command: int
+    name: str = ""
+    uuid: str = ""
+    dev: int = 0  # as os.makedev has it; for a new device, with PERSISTENT_DEV, the wanted number
+    flags: int = 0
+    event_nr: int = 0  # DEV_WAIT: the last event known; SUSPEND, REMOVE, RENAME: cookie and udev flags
+    target_count: int = 0
+    payload: bytes = b""
+
+    @property
+    def device(self) -> str:
+        """What an error calls the device."""
+        return self.name or self.uuid or (dev_text(self.dev) if self.dev else "")
+
+
+class Answer(t.NamedTuple):
+    """What the kernel made of the header, and the bytes after it."""
+
+    version: t.Tuple[int, int, int]
+    target_count: int
+    open_count: int
+    flags: int
+    event_nr: int
+    dev: int  # as os.makedev has it
+    name: str
+    uuid: str
+    payload: bytes
+
+
+def huge_encode(dev: int) -> int:
+    """A device number as the ioctl has it: 8 low bits of the minor, the major, the rest of the minor."""
+    major, minor = os.major(dev), os.minor(dev)
+    return (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
+
+
+def huge_decode(number: int) -> int:
+    return os.makedev(number >> 8 & 0xFFF, (number & 0xFF) | number >> 12 & 0xFFF00)
+
+
+def dev_text(dev: int) -> str:
+    """`major:minor`."""
+    return f"{os.major(dev)}:{os.minor(dev)}"
+
+
+def build(request: Request, size: int = 0) -> bytearray:
+    """The bytes of a request in a buffer of at least `size` bytes. Raises DmValueError."""
+    total = max(size, START + len(request.payload) + 8)
+    buffer = bytearray(total)
+    HEADER.pack_into(
+        buffer,
+        0,
+        *c.COMMANDS[request.command].since,
+        total,
+        START,
+        request.target_count,
+        0,
+        request.flags,
+        request.event_nr & 0xFFFFFFFF,
+        0,
+        huge_encode(request.dev),
+        _field(request.name, c.NAME_LENGTH, "name"),
+        _field(request.uuid, c.UUID_LENGTH, "uuid"),
+    )
+    buffer[START : START + len(request.payload)] = request.payload
+    return buffer
+
+
+def _field(text: str, limit: int, kind: str) -> bytes:
+    raw = text.encode("utf-8", "surrogateescape")
+    if len(raw) > limit:
+        raise DmValueError(f"the {kind} {text!r} has {len(raw)} bytes, and the device-mapper takes {limit}")
+    if b"\0" in raw:
+        raise DmValueError(f"the {kind} {text!r} has a NUL in it")
+    return raw
+
+
+def parse(data: t.Union[bytes, bytearray]) -> Answer:
+    """What the kernel left in the buffer. Raises DmDecodeError."""
+    if len(data) < START:
+        raise DmDecodeError(f"a device-mapper answer of {len(data)} bytes, less than its header")
+    (*version, size, start, count, opened, flags, event_nr, _padding, dev, name, uuid) = HEADER.unpack_from(data)
+    if start == 0 or size < start:
+        size = start = 0  # a header alone
+    elif size > len(data):
+        raise DmDecodeError(f"a device-mapper answer says that it is {size} bytes long in a buffer of {len(data)}")
+    return Answer(
+        (version[0], version[1], version[2]),
+        count,
+        opened,
+        flags,
+        event_nr,
+        huge_decode(dev),
+        _text(name),
+        _text(uuid),
+        bytes(data[start:size]),
+    )
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
