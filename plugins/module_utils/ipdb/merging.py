@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures made of others: the objects of one in the place of those of another."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .picture import KEYS, Objects, Picture, Place
+
+
+def replaced(now: Picture, before: Picture, places: t.Iterable[Place]) -> Picture:
+    """`now` with the objects at `places` as they are, or are not, in `before`."""
+    tables: dict[str, Objects] = {name: dict(now.table(name)) for name in KEYS}
+    for table, key in places:
+        one = before.table(table).get(key)
+        if one is None:
+            tables[table].pop(key, None)
+        else:
+            tables[table][key] = one
+    return without_strays(now._replace(**tables, places={}))
+
+
+def without_strays(picture: Picture) -> Picture:
+    """Without what belongs to links that are not in the picture (any more)."""
+    links = picture.links
+
+    def there(one: t.Mapping[str, t.Any]) -> bool:
+        return one["index"] in links
+
+    return picture._replace(
+        addresses={key: one for key, one in picture.addresses.items() if there(one)},
+        neighbours={key: one for key, one in picture.neighbours.items() if there(one)},
+        fdb={key: one for key, one in picture.fdb.items() if there(one)},
+        vlans={key: one for key, one in picture.vlans.items() if there(one)},
+        routes={key: one for key, one in picture.routes.items() if _leads_through(one) <= links.keys()},
+    )
+
+
+def _leads_through(route: t.Mapping[str, t.Any]) -> set[int]:
+    """The links that a route names."""
+    return {hop["oif"] for hop in (route, *route.get("nexthops", ())) if hop.get("oif")}
+
+
+STAYING_FREE = ("options.active_slave",)
+
+
+def restoring(target: Picture, places: t.Iterable[Place]) -> Picture:
+    """`target`, where touched links insist on what was free before: a transaction may have pinned another value."""
+    links = dict(target.links)
+    for table, key in places:
+        one = links.get(key) if table == "links" else None
+        if one is None or not one.get("free"):
+            continue
+        of_bond = links.get(one["master"], {}).get("kind") == "bond"
+        kept = [field for field in one["free"] if field in STAYING_FREE or (of_bond and field in ("address", "mtu"))]
+        links[key] = {**one, "free": kept}
+    return target._replace(links=links)

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One change of one object in a plan between two pictures."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..netlink.message import Request
+from .picture import Key, Object, Picture, Place
+
+# What carries a step out: a request, or a call for what no rtnetlink request can do (tun links).
+Action = t.Union[Request, t.Callable[[], None]]
+
+
+class Lines:
+    """The canonical lines of both pictures of a plan, made when one is asked for."""
+
+    def __init__(self, before: Picture, after: Picture) -> None:
+        self.before, self.after = before, after
+        self._addresses: dict[bool, dict[int, list[Object]]] = {}
+
+    def addresses(self, after: bool, index: int) -> list[Object]:
+        """The addresses of a link, before or after."""
+        if after not in self._addresses:
+            found = self._addresses.setdefault(after, {})
+            for one in (self.after if after else self.before).addresses.values():
+                found.setdefault(one["index"], []).append(one)
+        return self._addresses[after].get(index, [])
+
+    def line(self, table: str, key: Key, after: bool) -> str:
+        from . import lines
+
+        return lines.line(self, table, key, after)
+
+    def what(self, table: str, key: Key) -> str:
+        from . import lines
+
+        return lines.what(self, table, key)
+
+
+class Step(t.NamedTuple):
+    """`how` is done to the object `key` of `table`; steps of one wave do not depend on each other.
+
+    `interrupts`: a sentence where traffic is interrupted, else "". `effects`: what the kernel takes along, by table and
+    key; what of it is wanted comes back in later steps. `tolerates`: errnos that mean it is as wanted already.
+    `where`: the place in the user's input that asks for it.
+    """
+
+    wave: tuple[float, ...]
+    table: str
+    key: Key
+    how: str
+    actions: tuple[Action, ...]
+    lines: Lines
+    interrupts: str = ""
+    effects: tuple[Place, ...] = ()
+    tolerates: frozenset[int] = frozenset()
+    where: str = ""
+
+    @property
+    def what(self) -> str:
+        """The object's name: that of the link for addresses and VLANs too, which are in the link's line."""
+        return self.lines.what(self.table, self.key)
+
+    @property
+    def before(self) -> str:
+        """The object's canonical line before all steps; "" where it is not there."""
+        return self.lines.line(self.table, self.key, False)
+
+    @property
+    def after(self) -> str:
+        return self.lines.line(self.table, self.key, True)
+
+    def side_effects(self) -> list[str]:
+        """A sentence for each object that the kernel takes along."""
+        return [self.lines.line(table, key, False) or self.lines.what(table, key) for table, key in self.effects]
+
+
+Wave = t.Tuple[Step, ...]
+Waves = t.Tuple[Wave, ...]
+
+
+def touched(waves: Waves) -> list[list[t.Any]]:
+    """Table and key of every object that the steps change or cost, as JSON takes it."""
+    seen: dict[Place, None] = {}
+    for wave in waves:
+        for step in wave:
+            seen[step.table, step.key] = None
+            seen.update(dict.fromkeys(step.effects))
+    return [[table, list(key) if isinstance(key, tuple) else key] for table, key in seen]
