@@ -72,6 +72,6 @@ def make_routes(count: int) -> Work:
 
     def work() -> int:
         with NetlinkSocket() as sock:
-            return sock.batch([route.new(one) for one in wanted]).count(None)
+            return sock.batch(route.many(wanted)).count(None)
 
     return work

@@ -266,3 +266,16 @@ def test_many_routes_at_once_are_all_there(rtnl):
         assert one.items() <= found[one["dst"]].items()
     found["10.100.0.0"]["flags"].append("mine")
     assert found["10.100.0.200"]["flags"] == []
+
+
+@pytest.mark.parametrize("prefix", ["10.7.{0}.{1}", "fd07:1{0:x}:1{1:x}::/64"])
+def test_of_many_alike_those_that_fail_are_named(rtnl, prefix):
+    wanted = [{"dst": prefix.format(n >> 8, n & 255), "oif": DEVICE, "table": 1001} for n in range(3000)]
+    there = [4, 1500, 2999]
+    add(rtnl, [wanted[number] for number in there])
+    outcomes = rtnl.batch(route.many(wanted))
+    assert [number for number, error in enumerate(outcomes) if error] == there
+    assert str(outcomes[1500]) == f"RTM_NEWROUTE {wanted[1500]['dst']}: File exists"
+    assert {one["dst"] for one in read(rtnl, table=1001)} == {one["dst"] for one in wanted}
+    assert rtnl.batch(route.many(wanted, route.delete)) == [None] * 3000
+    assert read(rtnl, table=1001, family=route.AF_INET if "." in prefix else route.AF_INET6) == []

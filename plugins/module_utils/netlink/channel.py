@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import itertools
 import os
 import socket
 import time
 import typing as t
 
 from .errors import DumpInterrupted, NetlinkError, NetlinkOverrun, NetlinkTimeout
-from .exchange import Batch, Decode, Dump, chunks
+from .exchange import Alike, Batch, Decode, Dump, chunks
 from .message import Request
 from .netns import NetNS, opened_in
 
@@ -64,7 +63,7 @@ class NetlinkSocket:
         except BaseException:
             self._sock.close()
             raise
-        self._sequence = itertools.count(1)
+        self._sequence = 1
         self._most = max(16, self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ACK_COST)
 
     def _tune(self, protocol: int) -> None:
@@ -89,8 +88,10 @@ class NetlinkSocket:
     def fileno(self) -> int:
         return self._sock.fileno()
 
-    def batch(self, requests: t.Iterable[Request]) -> list[NetlinkError | None]:
-        """Sends all `requests`; the outcome of each, in order. A failing one does not stop those after it.
+    def batch(self, requests: t.Iterable[Request | Alike]) -> list[NetlinkError | None]:
+        """Sends all `requests`; the outcome of each (of each in an `Alike`), in order.
+
+        A failing one does not stop those after it.
 
         An iterable that makes them as they are asked for keeps only those of one send in memory.
         """
@@ -159,9 +160,8 @@ class NetlinkSocket:
         return True
 
     def _take_numbers(self, count: int) -> int:
-        first = next(self._sequence)
-        for _unused in range(count - 1):
-            next(self._sequence)
+        first = self._sequence
+        self._sequence += count
         return first
 
     def receive(self, deadline: float, waiting_for: str) -> bytes:

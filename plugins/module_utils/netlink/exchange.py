@@ -5,18 +5,23 @@
 
 `Batch`: many requests sent together. Only the last asks for an acknowledgement, since the kernel works through one send
 in order and reports failures unasked: silence before the last answer is success.
+`Alike`: very many requests that differ in a few bytes, written as one block.
 `Dump`: one request, many answers, ended by NLMSG_DONE.
 """
 
 from __future__ import annotations
 
+import sys
 import typing as t
+from array import array
 
 from .errors import NetlinkError, NetlinkOverrun
 from .message import (
+    HEADER_SIZE,
     NLM_F_ACK,
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
+    NLM_F_REQUEST,
     NLMSG_DONE,
     NLMSG_ERROR,
     NLMSG_NOOP,
@@ -31,10 +36,60 @@ from .message import (
 Decode = t.Callable[[bytes, int, int], t.Any]
 
 
+FLAGS_AT, SEQUENCE_AT = 6, 8  # in the header of a message
+
+
+class Column(t.NamedTuple):
+    """What differs among requests that are alike: `size` bytes at `start` of the body, for each request in turn."""
+
+    start: int
+    size: int
+    values: bytes
+
+    def write(self, block: bytearray, offset: int, length: int) -> None:
+        for place in range(self.size):
+            block[offset + self.start + place :: length] = self.values[place :: self.size]
+
+
+class Alike:
+    """`count` requests like `first` but for `columns`; `request(index)` makes one as a `Request`, for errors."""
+
+    def __init__(
+        self, first: Request, count: int, columns: t.Sequence[Column], request: t.Callable[[int], Request]
+    ) -> None:
+        self.first, self.count, self.columns, self.request = first, count, columns, request
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Request:
+        return self.request(index)
+
+    def pack(self, sequence: int) -> bytes:
+        template = self.first.pack(0)
+        length = len(template)
+        block = bytearray(template * self.count)
+        for column in self.columns:
+            column.write(block, HEADER_SIZE, length)
+        Column(SEQUENCE_AT, 4, array("I", range(sequence, sequence + self.count)).tobytes()).write(block, 0, length)
+        last = (self.count - 1) * length + FLAGS_AT
+        flags = (self.first.flags | NLM_F_ACK | NLM_F_REQUEST).to_bytes(2, sys.byteorder)
+        block[last : last + 2] = flags
+        return bytes(block)
+
+    def slices(self, most: int, size: int) -> t.Iterator[Alike]:
+        """The same in runs of at most `most` requests and about `size` bytes."""
+        step = max(1, min(most, size // (HEADER_SIZE + 4 + len(self.first.body))))
+        for start in range(0, self.count, step):
+            count = min(step, self.count - start)
+            cut = [Column(c.start, c.size, c.values[start * c.size : (start + count) * c.size]) for c in self.columns]
+            yield Alike(self.first, count, cut, lambda index, start=start: self.request(start + index))
+
+
 class Batch:
     """`requests` numbered from `sequence` on; `failures` and `answers` are kept by index."""
 
-    def __init__(self, requests: t.Sequence[Request], sequence: int, decode: Decode | None = None) -> None:
+    def __init__(self, requests: t.Sequence[Request] | Alike, sequence: int, decode: Decode | None = None) -> None:
         self.requests = requests
         self.sequence = sequence
         self.decode = decode
@@ -43,6 +98,8 @@ class Batch:
         self.done = not requests
 
     def pack(self) -> bytes:
+        if isinstance(self.requests, Alike):
+            return self.requests.pack(self.sequence)
         packed = [request.pack(self.sequence + index) for index, request in enumerate(self.requests)]
         if packed:
             packed[-1] = self.requests[-1].pack(self.sequence + len(packed) - 1, NLM_F_ACK)
@@ -99,7 +156,7 @@ class Dump:
                 raise NetlinkOverrun(105, f"{self.request.operation}: the kernel lost messages of this dump")
 
 
-def chunks(requests: t.Iterable[Request], most: int, size: int) -> t.Iterator[list[Request]]:
+def chunks(requests: t.Iterable[Request | Alike], most: int, size: int) -> t.Iterator[t.List[Request] | Alike]:
     """`requests` in runs of at most `most` requests and about `size` bytes; a larger request runs alone.
 
     They are taken only as they are needed, so that a hundred thousand of them never have to be there at once.
@@ -107,6 +164,12 @@ def chunks(requests: t.Iterable[Request], most: int, size: int) -> t.Iterator[li
     some: list[Request] = []
     total = 0
     for request in requests:
+        if isinstance(request, Alike):
+            if some:
+                yield some
+                some, total = [], 0
+            yield from request.slices(most, size)
+            continue
         length = len(request.body) + 20
         if some and (len(some) >= most or total + length > size):
             yield some

@@ -13,6 +13,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.errors im
     NetlinkDecodeError,
     NetlinkEncodeError,
 )
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.exchange import Alike, Batch
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.rtnl import encap, nexthop, route
 
 RECORDS = json.loads(pathlib.Path(__file__).with_name("test_rtnl_recorded.json").read_text())["records"]
@@ -178,3 +179,56 @@ def test_a_group_of_broken_size():
     data = nexthop.NHMSG.pack(0, 0, 0, 0) + bytes((11, 0, 2, 0)) + bytes(8)
     with pytest.raises(NetlinkDecodeError, match="7 bytes"):
         nexthop.decode(data, 0, len(data))
+
+
+def packed(requests):
+    return Batch(list(requests), 7).pack()
+
+
+def blocks(requests):
+    return b"".join(Batch(one if isinstance(one, Alike) else [one], 7).pack() for one in requests)
+
+
+@pytest.mark.parametrize("make", [route.new, route.replace, route.delete])
+@pytest.mark.parametrize("prefix", ["10.{0}.{1}.0/24", "10.{0}.{1}.1", "fd00:{0:x}:{1:x}::/48", "fd00::{0:x}:{1:x}"])
+def test_a_block_is_byte_by_byte_what_its_routes_are(make, prefix):
+    wanted = [{"dst": prefix.format(n >> 8, n & 255), "oif": 3, "metric": 5, "table": 900} for n in range(300)]
+    (block,) = route.many(wanted, make)
+    assert Batch(block, 7).pack() == packed(map(make, wanted))
+    assert block[299] == make(wanted[299])
+
+
+def test_slices_of_a_block_are_numbered_and_named_on_their_own():
+    wanted = [{"dst": f"10.0.{n}.0/{24 + n % 2}", "oif": 3} for n in range(100)]
+    (block,) = route.many(wanted)
+    cut = list(block.slices(most=30, size=1 << 16))
+    assert [len(one) for one in cut] == [30, 30, 30, 10]
+    for number, one in enumerate(cut):
+        mine = wanted[30 * number : 30 * number + 30]
+        assert Batch(one, 7).pack() == packed(map(route.new, mine))
+        assert one[5] == route.new(mine[5])
+    assert [len(one) for one in block.slices(most=1000, size=480)] == [8] * 12 + [4]
+
+
+def test_what_differs_otherwise_starts_a_block_or_stands_alone():
+    plain = [{"dst": f"10.0.{n}.0/24", "oif": 3} for n in range(20)]
+    other = [{"dst": f"10.1.{n}.0/24", "oif": 4} for n in range(20)]
+    six = [{"dst": f"fd00:{n:x}::/64", "oif": 4} for n in range(20)]
+    odd = [{"oif": 3}, {"dst": "default", "oif": 3}, {"dst": "10.9.0.0/16", "oif": 3, "nexthops": [{"oif": 3}]}]
+    wanted = [*odd, *plain, *other, odd[1], *six, *odd, *plain[:3]]
+    made = list(route.many(wanted))
+    assert [len(one) for one in made if isinstance(one, Alike)] == [20, 20, 20]
+    assert sum(len(one) if isinstance(one, Alike) else 1 for one in made) == len(wanted)
+    assert blocks(made[:4]) == blocks([*map(route.new, odd)]) + packed(map(route.new, plain))
+    assert list(route.many([])) == []
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.0/33", "10.0.0/8", "nonsense", "10.0.0.0/", 7])
+def test_a_wrong_destination_in_the_middle_is_told_as_ever(wrong):
+    wanted = [{"dst": f"10.0.{n}.0/24", "oif": 3} for n in range(40)]
+    wanted[20] = {"dst": wrong, "oif": 3}
+    with pytest.raises(ValueError) as alone:
+        route.new(wanted[20])
+    with pytest.raises(ValueError) as among:
+        list(route.many(wanted))
+    assert str(among.value) == str(alone.value)

@@ -15,6 +15,7 @@ remember the rest.
 from __future__ import annotations
 
 import functools
+import itertools
 import socket
 import struct
 import typing as t
@@ -34,6 +35,7 @@ from ..attribute import (
     nested,
 )
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
+from ..exchange import Alike, Column
 from ..message import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request
 from .numbers import (
     AF_INET,
@@ -47,7 +49,7 @@ from .numbers import (
     SCOPES,
     TABLES,
 )
-from .prefix import BITS, parse, split
+from .prefix import BITS, LENGTHS, parse, split
 
 # family, bits of dst, bits of from, tos, table, protocol, scope, type, flags
 RTMSG = struct.Struct("=BBBBBBBBI")
@@ -470,6 +472,56 @@ def delete(route: t.Mapping[str, t.Any]) -> Request:
     """Removes the first route that fits all that is given (`table` defaults to main)."""
     operation = f"RTM_DELROUTE {route.get('dst') or 'default'}"
     return Request(operation, RTM_DELROUTE, 0, _encode(route, deleting=True), TABLE, RTMSG.size)
+
+
+ALIKE = 16  # from so many routes on a block of them is written faster than they are one by one
+
+
+def many(
+    routes: t.Sequence[t.Mapping[str, t.Any]], make: t.Callable[[t.Mapping[str, t.Any]], Request] = new
+) -> t.Iterator[Request | Alike]:
+    """What `make` (new, replace, delete) makes of each of `routes`, for NetlinkSocket.batch.
+
+    Those that follow each other and have all but the destination in common become one block. Raises what `make` does.
+    """
+    start = 0
+    while start < len(routes):
+        addresses, lengths = _alike(routes, start)
+        count = len(lengths)
+        if count < ALIKE:
+            count = max(count, 1)
+            yield from map(make, routes[start : start + count])
+        else:
+            columns = (
+                Column(1, 1, bytes(lengths)),
+                Column(RTMSG.size + 4, len(addresses[0]), b"".join(addresses)),
+            )
+            yield Alike(make(routes[start]), count, columns, lambda index, start=start: make(routes[start + index]))
+        start += count
+
+
+def _alike(routes: t.Sequence[t.Mapping[str, t.Any]], start: int) -> tuple[list[bytes], bytearray]:
+    """Destinations and prefix lengths of the routes from `start` on that have all else in common with the first."""
+    rest = dict(routes[start])
+    family = AF_INET6 if ":" in str(rest.pop("dst", "")) else AF_INET
+    most, pton = BITS[family], socket.inet_pton
+    addresses, lengths = [], bytearray()
+    for route in itertools.islice(routes, start, None):
+        other = dict(route)
+        target = other.pop("dst", None)
+        if other != rest or not isinstance(target, str):
+            break
+        address, slash, bits = target.partition("/")
+        length = LENGTHS.get(bits, 0) if slash else most
+        try:
+            raw = pton(family, address)
+        except (OSError, ValueError):
+            break  # of the other family, a default route, or wrong
+        if not 0 < length <= most:
+            break
+        addresses.append(raw)
+        lengths.append(length)
+    return addresses, lengths
 
 
 def lookup(
