@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the kernel would make of one table the other: it does not give back what was written.
+
+It shows a device by its number, a number without leading zeros, options in an order of its own, and adds what it chose
+by itself. Keys are compared as they are, and never leave here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ..errors import DmValueError
+from ..header import dev_text
+from ..nodes import block_device
+from . import grammar
+from .registry import TARGETS
+
+Line = t.Tuple[int, int, str, str]
+Resolve = t.Callable[[str], str]  # a device as written -> `major:minor`, or as written where it is not there
+
+NUMBERS = re.compile(r"(\d+):(\d+)\Z")
+
+
+def resolved(device: str) -> str:
+    """`major:minor` of a path or of such a number; what is neither stays."""
+    found = NUMBERS.match(device)
+    if found:
+        return f"{int(found[1])}:{int(found[2])}"
+    dev = block_device(device) if device.startswith("/") else None
+    return device if dev is None else dev_text(dev)
+
+
+def spelling(resolve: Resolve) -> grammar.Spell:
+    """A word as it is compared."""
+
+    def spell(kind: str, word: str) -> str:
+        if kind == grammar.DEVICE:
+            return resolve(word)
+        if kind in (grammar.KEY, grammar.HEX):
+            return word if word.startswith(":") else word.lower()
+        if word.isdecimal():
+            return str(int(word))
+        if kind == "option" and (word.startswith("/") or NUMBERS.match(word)):
+            return resolve(word)
+        return word
+
+    return spell
+
+
+def same_params(kind: str, wanted: str, live: str, resolve: Resolve = resolved) -> bool:
+    spell = spelling(resolve)
+    fields = TARGETS.get(kind)
+    if fields is not None:
+        try:
+            return grammar.same(fields, grammar.parse(fields, wanted), grammar.parse(fields, live), spell)
+        except DmValueError:
+            pass  # not as documented: word for word then
+    words = [[spell("option", word) for word in grammar.split(text)] for text in (wanted, live)]
+    return words[0] == words[1]
+
+
+def same_table(wanted: t.Sequence[Line], live: t.Sequence[Line], resolve: Resolve = resolved) -> bool:
+    """Whether loading `wanted` would change nothing of `live`."""
+    known: dict[str, str] = {}  # resolving asks the file system: once a device
+
+    def cached(device: str) -> str:
+        if device not in known:
+            known[device] = resolve(device)
+        return known[device]
+
+    if [line[:3] for line in wanted] != [line[:3] for line in live]:
+        return False
+    return all(one[3] == other[3] or same_params(one[2], one[3], other[3], cached) for one, other in zip(wanted, live))
+
+
+def devices(lines: t.Iterable[Line]) -> list[str]:
+    """The devices that a table mentions, as written, each once."""
+    found: dict[str, None] = {}
+
+    def note(kind: str, word: str) -> str:
+        if kind == grammar.DEVICE or (kind == "option" and (word.startswith("/dev/") or NUMBERS.match(word))):
+            found[word] = None
+        return word
+
+    for _start, _length, kind, params in lines:
+        spelt(kind, params, note)
+    return list(found)
+
+
+def spelt(kind: str, params: str, spell: grammar.Spell) -> str:
+    """The arguments with every word spelt anew."""
+    fields = TARGETS.get(kind)
+    if fields is not None:
+        try:
+            return grammar.join(grammar.render(fields, grammar.parse(fields, params), spell))
+        except DmValueError:
+            pass
+    return grammar.join(spell("option", word) for word in grammar.split(params))
+
+
+def device_path(dev: int) -> str:
+    """The kernel's own path for a device number that is not the device-mapper's; the number where it has none."""
+    try:
+        with open(f"/sys/dev/block/{dev_text(dev)}/uevent", encoding="utf-8", errors="surrogateescape") as text:
+            found = dict(line.rstrip("\n").partition("=")[::2] for line in text)
+    except OSError:
+        return dev_text(dev)
+    return os.path.join("/dev", found["DEVNAME"]) if "DEVNAME" in found else dev_text(dev)
