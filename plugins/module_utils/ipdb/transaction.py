@@ -14,7 +14,6 @@ from .journal import Journal, sync_folder
 from .picture import Picture
 
 SUFFIX = ".journal"
-OVER = ("confirmed", "failed", "rolled_back")  # the records after which nothing is left to do
 
 
 class NoSuchTransaction(LookupError):
@@ -46,7 +45,15 @@ class Transaction:
 
     @property
     def over(self) -> bool:
-        return self.stage in OVER or (self.stage == "applied" and self.last("guarded") is None)
+        """Whether nothing is left to do: neither to confirm it nor to take it back."""
+        if self.stage == "applied":
+            return self.last("guarded") is None
+        return self.stage in ("confirmed", "rolled_back") or (self.stage == "failed" and not self.stuck)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it failed, and could not be undone."""
+        return self.stage == "failed" and bool(self.about("failed").get("stuck"))
 
     def last(self, kind: str) -> dict[str, t.Any] | None:
         """The fields of the last record of that kind."""

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan as it is shown before it is carried out: its review, its diff, and the sum by which it is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+
+from .step import Step, Waves
+
+
+def steps_of(waves: Waves) -> t.Iterator[Step]:
+    for wave in waves:
+        yield from wave
+
+
+def review(waves: Waves) -> list[str]:
+    """What will be done, in order, one line a change, with what it interrupts and what the kernel takes along."""
+    lines = []
+    for step in steps_of(waves):
+        notes = [step.interrupts] if step.interrupts else []
+        notes += [f"takes along: {line}" for line in step.side_effects()]
+        lines.append(f"{step.what}: {step.how}" + (f" ({'; '.join(notes)})" if notes else ""))
+    return lines
+
+
+def diff(waves: Waves) -> dict[str, str]:
+    """`before` and `after` as Ansible shows them: one canonical line for each object that changes."""
+    places = {}
+    for step in steps_of(waves):
+        for place in ((step.table, step.key), *step.effects):
+            places.setdefault(place, step.lines)
+    named = {
+        lines.what(*place): (lines.line(*place, False), lines.line(*place, True)) for place, lines in places.items()
+    }
+    changed = [pair for pair in named.values() if pair[0] != pair[1]]
+    return {"before": _text(before for before, _unused in changed), "after": _text(after for _unused, after in changed)}
+
+
+def _text(lines: t.Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def sum_of(waves: Waves) -> str:
+    """SHA-256 of all that is changed and how: another plan, or another host to begin with, has another one."""
+    told = [[step.what, step.how, step.before, step.after] for step in steps_of(waves)]
+    return hashlib.sha256(json.dumps(told, separators=(",", ":")).encode()).hexdigest()
