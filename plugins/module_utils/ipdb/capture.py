@@ -188,8 +188,11 @@ def _route(data: bytes, start: int, end: int) -> Object | None:
     if end - start >= 12 and (data[start + 5] in (1, 2, 9) or data[start + 9] & 2):
         return None
     found = route.decode(data, start, end)
-    if found is None or "expires" in found:
-        return None
+    return None if found is None or "expires" in found else configured_route(found)
+
+
+def configured_route(found: Object) -> Object:
+    """A decoded route without what only the kernel says of it; changed in place."""
     if found["flags"]:
         found["flags"] = [flag for flag in found["flags"] if flag in route.SETTABLE]
     if not found["flags"]:

@@ -69,8 +69,9 @@ def _link(lines: Lines, index: int, after: bool) -> str:
             value = None
         fields[field] = value
     for field, word in OTHERS:
-        if (one.get(field) or None) != (against.get(field) or None) and (against or one.get(field)):
-            fields[word] = one.get(field) or None
+        value = one.get(field) or None
+        if value != (against.get(field) or None) and (against or field in ("ifalias", "altnames")):
+            fields[word] = value
     fields.update(_options(one, against, "options"))
     fields.update(_options(one, against, "port"))
     vlans = picture.vlans.get(index), other.vlans.get(index)

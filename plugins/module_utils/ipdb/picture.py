@@ -44,7 +44,7 @@ def route_key(route: Object) -> Key:
     family, metric = route["family"], route.get("metric")
     if metric is None:
         metric = IPV6_METRIC if family == "inet6" else 0
-    return family, route["table"], route["dst"], metric, route.get("tos", 0), route.get("from", ""), 0
+    return family, route.get("table", "main"), route["dst"], metric, route.get("tos", 0), route.get("from", ""), 0
 
 
 def rule_key(rule: Object) -> Key:

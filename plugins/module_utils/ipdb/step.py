@@ -10,8 +10,11 @@ import typing as t
 from ..netlink.message import Request
 from .picture import Key, Object, Picture, Place
 
+if t.TYPE_CHECKING:
+    from ..netlink.channel import NetlinkSocket
+
 # What carries a step out: a request, or a call for what no rtnetlink request can do (tun links).
-Action = t.Union[Request, t.Callable[[], None]]
+Action = t.Union[Request, t.Callable[["NetlinkSocket"], None]]
 
 
 class Lines:

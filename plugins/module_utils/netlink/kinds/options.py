@@ -54,6 +54,32 @@ def missing(kind: Kind, options: Options) -> list[str]:
     return [name for name in kind.required if not {name, f"{name}6"} & there]
 
 
+# Shown as off by kernels that were built without them, and refused even as that.
+BUILT_WITHOUT = ("vlan_filtering", "mst_enabled")
+
+
+def creating(kind: Kind, current: Options) -> dict[str, t.Any]:
+    """Of the options that a link was shown with those that make one like it; its ports come later.
+
+    The kernel shows more than it takes: options that another one rules out (by a bond's mode) are left out.
+    """
+    unsent = kind.read_only | kind.write_only | {"active_slave"}
+    options = {
+        name: value
+        for name, value in current.items()
+        if name in kind.table and name not in unsent and (value or name not in BUILT_WITHOUT)
+    }
+    while True:
+        try:
+            kind.check(options)
+        except NetlinkEncodeError as error:
+            if error.attribute not in options:
+                return options
+            del options[error.attribute]
+        else:
+            return options
+
+
 def _same(kind: Kind, name: str, wanted: t.Any, found: t.Any) -> bool:
     if found is None:
         return not wanted or wanted in OFF or wanted == kind.absent.get(name)

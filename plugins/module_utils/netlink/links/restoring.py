@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import NetlinkEncodeError
+from ..kinds import options as kinds
 from ..kinds import registry
 from ..kinds.kind import Kind
 from ..message import Request
@@ -16,8 +16,6 @@ from .found import Link, kind_of, lasting, lost_with, peer_of
 from .host import Host
 from .runner import Place, Step
 
-# Shown as off by kernels that were built without them, and refused even as that.
-BUILT_WITHOUT = ("vlan_filtering", "mst_enabled")
 RESTORED = ("mtu", "address", "txqlen", "group")
 
 
@@ -117,14 +115,7 @@ def _restored(found: Link) -> dict[str, t.Any]:
 def recreation(host: Host, found: Link, known: Kind) -> Request:
     """The request that creates a link as it was, under the same index."""
     data = (found.get("linkinfo") or {}).get("info_data") or {}
-    unsent = known.read_only | known.write_only
-    options = {
-        key: value
-        for key, value in data.items()
-        if key in known.table and key not in unsent and (value or key not in BUILT_WITHOUT)
-    }
-    options.pop("active_slave", None)  # its ports come later
-    options = _consistent(known, options)
+    options = kinds.creating(known, data)
     twin = peer_of(host, found)
     if twin:
         options = {"peer": {"ifname": twin["ifname"], "ifindex": twin["ifindex"], **_restored(twin)}}
@@ -133,19 +124,6 @@ def recreation(host: Host, found: Link, known: Kind) -> Request:
         values["link"] = found.get("link")
     info = {"info_data": options} if options else {}
     return link.new(found["ifname"], known.name, index=found["ifindex"], linkinfo=info, **values)
-
-
-def _consistent(known: Kind, options: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The kernel shows more than it takes: options that another one rules out (by a bond's mode) are left out."""
-    while True:
-        try:
-            known.check(options)
-        except NetlinkEncodeError as error:
-            if error.attribute not in options:
-                return options
-            options = {key: value for key, value in options.items() if key != error.attribute}
-        else:
-            return options
 
 
 def after_a_fall(host: Host, found: Link) -> list[Request]:

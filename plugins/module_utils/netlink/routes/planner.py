@@ -63,11 +63,11 @@ def plan(picture: Picture, wanted: t.Sequence[Wanted], netns: str | None, run: R
     for want in wanted:
         found = picture.routes.get(want.key)
         if want.state == "absent":
-            if found and not _differing({**want.fields, "metric": found.get("metric")}, found):
+            if found and not differing({**want.fields, "metric": found.get("metric")}, found):
                 changes.append(_removal(want, found, netns))
         else:
             _check_links(want, picture.host)
-            if found is None or _differing(want.fields, found):
+            if found is None or differing(want.fields, found):
                 changes.append(_setting(want, found, netns))
     return Plan(sorted(changes, key=lambda change: change.wave), run)
 
@@ -79,7 +79,7 @@ def _check_links(want: Wanted, host: Host) -> None:
             raise WrongRoute(f"{where}there is no link {hop['dev']} for the route to {want.fields['dst']}")
 
 
-def _differing(fields: Route, found: Route) -> bool:
+def differing(fields: Route, found: Route) -> bool:
     """Whether a mentioned field is not as wanted."""
     for name, value in fields.items():
         if name in ("family", "dst", "table", "metric"):
@@ -134,7 +134,7 @@ def _label(fields: Route) -> str:
 
 
 def _setting(want: Wanted, found: Route | None, netns: str | None) -> Change:
-    after = {**(_kept(found) if found else {}), **want.fields}
+    after = {**(kept(found) if found else {}), **want.fields}
     undo = _step(netns, rtnl.replace, found) if found else _step(netns, rtnl.delete, want.fields)
     before = line(_beside(want.fields, found), netns) if found else ""
     words = f"{'replace' if found else 'add'} {line(after, None)}"
@@ -151,7 +151,7 @@ def _beside(fields: Route, found: Route) -> Route:
 WAY = ("gateway", "via", "dev", "oif", "nexthops", "nhid", "encap", "type", "flags", "scope")
 
 
-def _kept(found: Route) -> Route:
+def kept(found: Route) -> Route:
     """What a replaced route keeps where nothing else is wanted: all but the way that it goes."""
     return {name: value for name, value in found.items() if name not in WAY}
 

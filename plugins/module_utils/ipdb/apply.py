@@ -1,0 +1,207 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Applies the difference of two pictures in waves, verifies it by reading back, and undoes it when something fails."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..netlink.channel import NetlinkSocket
+from ..netlink.errors import NetlinkError
+from ..netlink.message import Request
+from .capture import capture
+from .difference import Impossible, difference
+from .merging import replaced, restoring
+from .picture import Picture, from_lists
+from .step import Step, Wave, Waves, touched
+
+Note = t.Callable[[int, Wave], None]
+
+SHOWN = 5  # things in a sentence; the rest is counted
+
+
+class TransactionFailed(Exception):
+    """A transaction failed: `step` (None: no step, but what was read back), `error`.
+
+    `undone`: everything is as before; else `stuck` says what is not.
+    """
+
+    def __init__(self, step: Step | None, error: Exception, undone: bool, stuck: t.Sequence[str] = ()) -> None:
+        self.step, self.error, self.undone, self.stuck = step, error, undone, stuck
+        said = f"{place_of(step, error)}{step.what}: {step.how}: {error}" if step else str(error)
+        aftermath = "everything was undone" if undone else f"NOT undone: {some(stuck)}"
+        super().__init__(f"{said}; {aftermath}")
+
+
+class NotAsWanted(Exception):
+    """Every request was accepted, and still the host is not as wanted; `rest` are the steps that are left."""
+
+    def __init__(self, rest: Waves) -> None:
+        self.rest = rest
+        words = some([f"{step.what}: {step.how}" for wave in rest for step in wave])
+        super().__init__(
+            "all changes were accepted, but the host still differs (something else changes it, or it silently"
+            f" ignores a value): {words}"
+        )
+
+
+def some(words: t.Sequence[str]) -> str:
+    more = len(words) - SHOWN
+    return ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+# The option of a link's task, by the path of the kernel's attribute.
+OPTIONS = {"ifname": "name", "ifalias": "alias", "txqlen": "txqueuelen"}
+PARTS = {"linkinfo.info_data": "options", "linkinfo.info_slave_data": "port_options"}
+
+
+def place_of(step: Step, error: Exception) -> str:
+    """`interfaces[17].options.id: ` where the kernel told which attribute it does not take."""
+    if not step.where:
+        return ""
+    path = error.ack.attribute or error.ack.missing if isinstance(error, NetlinkError) else ""
+    if not path or step.table != "links":
+        return f"{step.where}: "
+    for prefix, part in PARTS.items():
+        if path.startswith(f"{prefix}."):
+            return f"{step.where}.{part}.{path[len(prefix) + 1 :]}: "
+    first = path.split(".")[0]
+    return f"{step.where}: " if first == "linkinfo" else f"{step.where}.{OPTIONS.get(first, first)}: "
+
+
+class Outcome(t.NamedTuple):
+    """`now`: the picture read back. `meanwhile`: what differs that the transaction did not touch, a line each.
+
+    `timings`: seconds by wave number, and of "verify".
+    """
+
+    now: Picture
+    waves: Waves
+    meanwhile: t.Sequence[str]
+    timings: t.Mapping[t.Any, float]
+
+
+def transact(
+    channel: NetlinkSocket, before: Picture, after: Picture, note: Note | None = None, verify_timeout: float = 0.0
+) -> Outcome:
+    """Makes `after` of `before`. `note(number, wave)` is called before each wave is sent.
+
+    Reads back until all is as wanted, for up to `verify_timeout` seconds. Raises Impossible before anything is changed,
+    TransactionFailed after everything was undone; what `note` raises comes out as it is after an undo too.
+    """
+    waves = difference(before, after)
+    timings: dict[t.Any, float] = {}
+    places = [(place[0], from_lists(place[1])) for place in touched(waves)]
+    try:
+        _send_all(channel, waves, note, timings)
+        start = time.monotonic()
+        now, meanwhile = _verified(channel, after, frozenset(places), start + verify_timeout)
+        timings["verify"] = time.monotonic() - start
+    except _Refused as refused:
+        stuck = _undo(channel, before, places)
+        raise TransactionFailed(refused.step, refused.error, not stuck, stuck) from refused.error
+    except NotAsWanted as error:
+        stuck = _undo(channel, before, places)
+        raise TransactionFailed(None, error, not stuck, stuck) from None
+    except BaseException:
+        _undo(channel, before, places)
+        raise
+    return Outcome(now, waves, meanwhile, timings)
+
+
+class _Refused(Exception):
+    def __init__(self, step: Step, error: Exception) -> None:
+        self.step, self.error = step, error
+
+
+def _send_all(channel: NetlinkSocket, waves: Waves, note: Note | None, timings: dict[t.Any, float]) -> None:
+    for number, wave in enumerate(waves):
+        if note:
+            note(number, wave)
+        start = time.monotonic()
+        for step, error in send(channel, wave):
+            raise _Refused(step, error)
+        timings[number] = time.monotonic() - start
+
+
+def send(channel: NetlinkSocket, wave: Wave) -> list[tuple[Step, Exception]]:
+    """Carries out one wave: the steps that failed, with the reason of each."""
+    failed: list[tuple[Step, Exception]] = []
+    owners: list[Step] = []
+    requests: list[Request] = []
+
+    def flush() -> None:
+        for owner, error in zip(owners, channel.batch(requests)):
+            if error is not None and error.errno not in owner.tolerates:
+                failed.append((owner, error))
+        owners.clear()
+        requests.clear()
+
+    for step in wave:
+        for action in step.actions:
+            if isinstance(action, Request):
+                owners.append(step)
+                requests.append(action)
+            else:
+                flush()
+                try:
+                    action(channel)
+                except OSError as error:
+                    failed.append((step, error))
+    flush()
+    return failed
+
+
+def _verified(
+    channel: NetlinkSocket, after: Picture, places: t.Collection[t.Any], deadline: float
+) -> tuple[Picture, list[str]]:
+    """The picture read back, and what differs from `after` elsewhere. Raises NotAsWanted."""
+    while True:
+        now = capture(channel)
+        rest = difference(now, after, impossible=True)
+        ours = tuple(wave for wave in (tuple(s for s in wave if (s.table, s.key) in places) for wave in rest) if wave)
+        if not ours:
+            return now, [f"{s.what}: {s.before or 'not there'}" for wave in rest for s in wave]
+        if time.monotonic() >= deadline:
+            raise NotAsWanted(ours)
+        time.sleep(0.05)
+
+
+def _undo(channel: NetlinkSocket, before: Picture, places: t.Sequence[t.Any]) -> list[str]:
+    try:
+        return rollback(channel, before, places)
+    except Exception as error:  # whatever it is, the reason of the undo is to be told too
+        return [str(error)]
+
+
+ATTEMPTS = 3  # what an attempt is refused can be possible when the rest of it is done
+
+
+def rollback(
+    channel: NetlinkSocket, before: Picture, touched_places: t.Iterable[t.Any], note: Note | None = None
+) -> list[str]:
+    """Brings the touched objects (table and key) back to what they are in `before`; what could not be, a line each.
+
+    What others changed elsewhere stays as it is. Raises NetlinkError where the host cannot be read.
+    """
+    places = [(table, from_lists(key)) for table, key in touched_places]
+    errors: list[str] = []
+    for _unused in range(ATTEMPTS):
+        now = capture(channel)
+        target = replaced(now, before, places)
+        try:
+            waves = difference(now, restoring(target, places))
+        except Impossible as error:
+            return [str(error)]
+        if not waves:
+            return []
+        errors = []
+        for number, wave in enumerate(waves):
+            if note:
+                note(number, wave)
+            errors += [f"{step.what}: {step.how}: {error}" for step, error in send(channel, wave)]
+    rest = difference(capture(channel), target, impossible=True)
+    left = [f"{step.what}: {step.how}" for wave in rest for step in wave]
+    return (errors or left) if left else []

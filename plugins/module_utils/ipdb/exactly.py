@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scope `exact`: what a task does not list is removed, of the lists that it gives.
+
+Never touched unless listed: lo, physical links, the links that carry the task's own connection with what lies below
+and above them and the routes through them, links whose names fit a pattern of `protect` with their routes, and the
+links that modules of tunnels bring into every namespace.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import typing as t
+
+from ..netlink.kinds import registry
+from .model import PAIRED, below
+from .picture import Object
+from .wanted_links import drop_link
+from .wanting import Wanting
+
+FALLBACKS = frozenset(
+    ("gre0", "gretap0", "erspan0", "tunl0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0", "ip6gretap0")
+)
+
+
+def apply(wanting: Wanting, params: t.Mapping[str, t.Any]) -> None:
+    spared = _spared(wanting, params.get("protect") or (), params.get("carrying") or ())
+    if params.get("interfaces") is not None:
+        _links(wanting, spared)
+    for table, name in (("routes", "routes"), ("neighbours", "neighbours"), ("fdb", "fdb")):
+        if params.get(name) is not None:
+            for key, one in list(wanting.table(table).items()):
+                if (table, key) not in wanting.said and not _through(one) & spared:
+                    wanting.drop(table, key)
+    if params.get("rules") is not None:
+        for key in list(wanting.table("rules")):
+            if ("rules", key) not in wanting.said:
+                wanting.drop("rules", key)
+
+
+def _through(one: Object) -> set[int]:
+    """The links that an object belongs to or leads through."""
+    hops = (one, *one.get("nexthops", ()))
+    return {hop.get("oif") or hop.get("index") or 0 for hop in hops}
+
+
+def _spared(wanting: Wanting, protect: t.Iterable[str], carrying: t.Collection[str]) -> set[int]:
+    """The links that are not touched; what a link that stays stands on stays too."""
+    links = wanting.before.links
+    spared = {index for index, one in links.items() if one["ifname"] in carrying or _fits(one, protect)}
+    chain = list(spared)
+    while chain:
+        one = links.get(chain.pop(), {})
+        under = {one.get("master", 0), below(one)} if one else set()
+        if one.get("kind") in PAIRED:
+            under.add(one["link"])
+        more = {index for index in under if index in links} - spared
+        spared |= more
+        chain += more
+    return spared
+
+
+def _fits(one: Object, patterns: t.Iterable[str]) -> bool:
+    names = (one["ifname"], *one.get("altnames", ()))
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in names)
+
+
+def _links(wanting: Wanting, spared: t.AbstractSet[int]) -> None:
+    listed = {key for table, key in wanting.said if table == "links"}
+    needed = _needed(wanting, listed)
+    for index, one in list(wanting.before.links.items()):
+        if index in listed or index in spared or index in needed or index not in wanting.table("links"):
+            continue
+        kind = one.get("kind")
+        removable = kind is not None and kind != "wireguard" and registry.find(kind) is not None
+        if removable and not (one["ifname"] in FALLBACKS and not one["up"]):
+            drop_link(wanting, index, listed)
+
+
+def _needed(wanting: Wanting, listed: t.AbstractSet[int]) -> set[int]:
+    """The other ends of listed pairs, and what listed links stand on."""
+    links, needed = wanting.table("links"), set()
+    for index in listed:
+        one = links.get(index, {})
+        while one:
+            under = one["link"] if one.get("kind") in PAIRED else below(one)
+            if not under or under in needed or under in listed:
+                break
+            needed.add(under)
+            one = links.get(under, {})
+    return needed

@@ -1,0 +1,146 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When two objects count as the same."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..netlink.kinds import options as kinds
+from ..netlink.kinds import registry
+from .picture import KEYS, Object, Objects, Picture
+
+FIELDS = ("mtu", "address", "txqlen", "group", "ifalias")  # of links, that RTM_SETLINK sets
+NAMES = {"ifalias": "alias", "txqlen": "txqueuelen"}
+EMPTY: t.Mapping[str, t.Any] = {}
+
+
+def same_picture(one: Picture, other: Picture) -> bool:
+    return all(_same_table(name, one.table(name), other.table(name)) for name in KEYS)
+
+
+def _same_table(name: str, now: Objects, then: Objects) -> bool:
+    if now is then:
+        return True
+    if now.keys() != then.keys():
+        return False
+    same = SAME.get(name)
+    for key, wanted in then.items():
+        found = now[key]
+        if found is not wanted and found != wanted and (same is None or not same(found, wanted)):
+            return False
+    return True
+
+
+def same_link(now: Object, then: Object) -> bool:
+    return not (
+        now["ifname"] != then["ifname"]
+        or now["up"] != then["up"]
+        or now["master"] != then["master"]
+        or now.get("kind") != then.get("kind")
+        or ("link" in then and now["link"] != then["link"])
+        or fields(now, then)
+        or now.get("altnames", ()) != then.get("altnames", now.get("altnames", ()))
+        or other_mode(now, then)
+        or other_options(now, then)
+        or other_port(now, then)
+    )
+
+
+def fields(now: Object, then: Object) -> dict[str, t.Any]:
+    """The plain fields that `then` insists on and `now` does not have."""
+    free = then.get("free", ())
+    return {name: then[name] for name in FIELDS if name in then and name not in free and now.get(name) != then[name]}
+
+
+def other_mode(now: Object, then: Object) -> str | None:
+    mode = then.get("addr_gen_mode")
+    return mode if mode in ("none", "random", "eui64") and now.get("addr_gen_mode", "eui64") != mode else None
+
+
+def other_options(now: Object, then: Object) -> dict[str, t.Any]:
+    """Options of the kind that differ."""
+    wanted = then.get("options")
+    if not wanted or wanted == now.get("options"):
+        return {}
+    found = kinds.differing(registry.get(then.get("kind") or ""), wanted, now.get("options") or EMPTY)
+    return _insisted(found, "options", then)
+
+
+def other_port(now: Object, then: Object) -> dict[str, t.Any]:
+    """Options as a port that differ; none where it has another master (then they are set after it came)."""
+    wanted = then.get("port")
+    if not wanted or wanted == now.get("port"):
+        return {}
+    present = now.get("port") or EMPTY
+    return _insisted({name: one for name, one in wanted.items() if present.get(name) != one}, "port", then)
+
+
+def _insisted(found: dict[str, t.Any], part: str, then: Object) -> dict[str, t.Any]:
+    free = then.get("free")
+    return {name: one for name, one in found.items() if f"{part}.{name}" not in free} if free and found else found
+
+
+# What an address that is there can change; anything else takes another one in its place.
+IN_PLACE = {
+    "inet": frozenset(("valid_life_time", "preferred_life_time", "metric")),
+    "inet6": frozenset(("valid_life_time", "preferred_life_time", "metric", "noprefixroute")),
+}
+# What an address has, whether said or not: without them it is one that has none.
+HAD = ("metric", "noprefixroute", "valid_life_time", "preferred_life_time")
+UNTOLD = {"metric": 0, "noprefixroute": False}
+FOREVER = 0xFFFFFFFF
+
+
+def address_differences(now: Object, then: Object) -> set[str]:
+    """The fields that `then` says and `now` does not have; lifetimes run down, which is no difference."""
+    if now is then or now == then:
+        return set()
+    found = {name for name, value in then.items() if name not in HAD and now.get(name, False) != value}
+    for name in ("metric", "noprefixroute"):
+        if bool(now.get(name)) != bool(then.get(name)) or (then.get(name) or 0) != (now.get(name) or 0):
+            found.add(name)
+    for name in ("valid_life_time", "preferred_life_time"):
+        if not _same_lifetime(then.get(name, FOREVER), now.get(name, FOREVER)):
+            found.add(name)
+    return found
+
+
+def _same_lifetime(wanted: int, present: int) -> bool:
+    if FOREVER in (wanted, present):
+        return wanted == present
+    return present <= wanted
+
+
+def same_address(now: Object, then: Object) -> bool:
+    return not address_differences(now, then)
+
+
+def same_vlans(now: Object, then: Object) -> bool:
+    return now["vlans"] == then["vlans"] or spread(now) == spread(then)
+
+
+def spread(port: Object | None) -> dict[int, tuple[str, ...]]:
+    """The VLANs of a port one by one, with their flags."""
+    out: dict[int, tuple[str, ...]] = {}
+    for vlan in port["vlans"] if port else ():
+        for number in range(vlan["vlan"], vlan.get("vlanEnd", vlan["vlan"]) + 1):
+            out[number] = tuple(sorted(vlan.get("flags", ())))
+    return out
+
+
+def same_route(now: Object, then: Object) -> bool:
+    """Whether a route is as wanted, but for what only the kernel can know."""
+    free = then.get("free")
+    if not free:
+        return now == then
+    return all(now.get(name) == then.get(name) for name in {*now, *then} - {"free", *free})
+
+
+SAME: dict[str, t.Callable[[Object, Object], bool]] = {
+    "links": same_link,
+    "addresses": same_address,
+    "routes": same_route,
+    "vlans": same_vlans,
+}
