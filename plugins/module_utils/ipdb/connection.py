@@ -15,10 +15,11 @@ from .picture import Picture
 
 VARIABLE = b"SSH_CONNECTION="  # ssh(1): address and port of the client, address and port of the server
 DEEPEST = 64  # processes between us and the SSH server
+NONE = ("", "")
 
 
-def client() -> str:
-    """The address that the SSH session comes from; "" where we are not run by one.
+def ends() -> tuple[str, str]:
+    """The addresses of the SSH session, theirs and ours; empty ones where we are not run by one.
 
     What is lost on the way (sudo clears the environment) is found with the processes above us.
     """
@@ -30,13 +31,14 @@ def client() -> str:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 pid = int(file.read().rpartition(b")")[2].split()[1])
         except (OSError, ValueError, IndexError):
-            return ""
+            return NONE
         for variable in variables:
-            if variable.startswith(VARIABLE):
-                return variable[len(VARIABLE) :].split(b" ")[0].decode("ascii", "replace")
+            words = variable[len(VARIABLE) :].decode("ascii", "replace").split(" ")
+            if variable.startswith(VARIABLE) and len(words) == 4:
+                return words[0], words[2]
         if pid <= 1:
-            return ""
-    return ""
+            return NONE
+    return NONE
 
 
 def carrying(channel: NetlinkSocket, picture: Picture, address: str) -> list[str]:

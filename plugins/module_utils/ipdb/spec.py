@@ -91,8 +91,3 @@ TRANSACTION: dict[str, t.Any] = {
     "verify_timeout": {"type": "int", "default": 0},
     "netns": {"type": "str"},
 }
-
-INFO: dict[str, t.Any] = {
-    "transaction": {"type": "str"},
-    "netns": {"type": "str"},
-}

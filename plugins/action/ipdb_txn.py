@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commits a host's network and confirms it over a connection that was made after the change.
+
+The module returns before its changes are made: they would cut off its answer. Then we come back by a new connection,
+to the same address or to `confirm_host`, and confirm; who does not get through waits until the host has taken
+everything back by itself, and says what that was.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+PAUSE = 0.5  # seconds between two attempts to come in
+ATTEMPT = 5  # seconds that an attempt to connect may take
+RETURN = 60  # seconds, after the host has begun to take everything back, until it has to be reachable again
+BROKEN_WAY = ("-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3")  # ssh gives up a silent connection in 6 s
+
+Result = t.Dict[str, t.Any]
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp: t.Any = None, task_vars: Result | None = None) -> Result:
+        super().run(tmp, task_vars)
+        self.task_vars = task_vars or {}
+        began = time.monotonic()
+        result = self._module(self._task.args)
+        if not result.get("pending") or self._task.args.get("confirm", "reconnected") != "reconnected":
+            return result
+        return self._confirm(result, began + result["confirm_timeout"])
+
+    def _module(self, args: t.Mapping[str, t.Any]) -> Result:
+        """One run of the module. Raises AnsibleConnectionFailure."""
+        return self._execute_module(
+            module_name="fleet.hypervisor.ipdb_txn", module_args=dict(args), task_vars=self.task_vars
+        )
+
+    def _confirm(self, committed: Result, deadline: float) -> Result:
+        transaction = committed["transaction"]
+        with Way(self._connection, self._task.args.get("confirm_host")) as way:
+            confirmed, reason = self._come_back(way, transaction, "confirmed", deadline)
+            if confirmed is not None:
+                self.cleanup()  # over this way: there may be no other one
+        if confirmed is None:
+            return self._cut_off(committed, reason, deadline)
+        if confirmed.get("failed"):
+            return confirmed
+        kept = {name: confirmed[name] for name in ("timings", "network", "meanwhile") if name in confirmed}
+        return {**committed, **kept, "pending": False}
+
+    def _come_back(self, way: Way, transaction: str, state: str, deadline: float) -> tuple[Result | None, str]:
+        """The module's answer over a new connection; or None, and why there is none, at the deadline."""
+        reason = "there was no time to try"
+        while time.monotonic() < deadline:
+            try:
+                way.renew()
+                return self._module(self._of_transaction(transaction, state)), ""
+            except AnsibleConnectionFailure as error:
+                reason = str(error).strip().replace("\n", " ")
+                display.vv(f"{self._task.get_name()}: not reached yet: {reason}")
+                time.sleep(PAUSE)
+        return None, reason
+
+    def _of_transaction(self, transaction: str, state: str) -> Result:
+        args = {"state": state, "transaction": transaction, "netns": self._task.args.get("netns")}
+        return {name: value for name, value in args.items() if value is not None}
+
+    def _cut_off(self, committed: Result, reason: str, deadline: float) -> Result:
+        """The failure of a task whose host could not be reached after the change, when it can be reached again."""
+        transaction, timeout = committed["transaction"], committed["confirm_timeout"]
+        sentence = f"the host could not be reached within {timeout} s after its network was changed ({reason})"
+        wait = deadline - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        with Way(self._connection, None) as way:
+            back, reason = self._come_back(way, transaction, "rolled_back", time.monotonic() + RETURN)
+        failure = {**committed, "failed": True, "changed": False, "pending": False}
+        if back is None:
+            return {**failure, "rolled_back": False, "msg": f"{sentence}, nor {RETURN} s after that: {reason}"}
+        if back.get("failed"):
+            return {**failure, "rolled_back": False, "msg": f"{sentence}; then: {back['msg']}"}
+        return {
+            **failure,
+            "rolled_back": True,
+            "msg": f"{sentence}, so it took everything back by itself and is as it was: {_some(committed['review'])}",
+        }
+
+
+def _some(lines: t.Sequence[str], shown: int = 5) -> str:
+    more = len(lines) - shown
+    return ", ".join(lines[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+class Way:
+    """The connection as a way to one address of the host, made anew for each attempt; afterwards it is as before."""
+
+    def __init__(self, connection: t.Any, host: str | None) -> None:
+        self.connection, self.before = connection, {}
+        wanted = {"timeout": ATTEMPT}
+        if host:
+            wanted["host"] = host
+        if connection.transport == "ssh":
+            extra = connection.get_option("ssh_extra_args") or ""
+            wanted["ssh_extra_args"] = " ".join([extra, *BROKEN_WAY]).strip()
+        self.wanted = {name: value for name, value in wanted.items() if name in connection.option_definitions}
+
+    def __enter__(self) -> Way:
+        self._drop()  # while its options are still those that it was made with
+        for name, value in self.wanted.items():
+            self.before[name] = self.connection.get_option(name)
+            self.connection.set_option(name, value)
+        self._forget_path()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._drop()
+        for name, value in self.before.items():
+            self.connection.set_option(name, value)
+        self._forget_path()
+
+    def renew(self) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        try:
+            self.connection.reset()
+        except (NotImplementedError, AnsibleConnectionFailure):  # a kind that keeps none, or one that is broken
+            self.connection.close()
+
+    def _forget_path(self) -> None:
+        """The path of ssh's shared connection is made from the address, and remembered."""
+        if hasattr(self.connection, "control_path") and not self.connection.get_option("control_path"):
+            self.connection.control_path = None
