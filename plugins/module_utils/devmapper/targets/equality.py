@@ -110,3 +110,8 @@ def device_path(dev: int) -> str:
     except OSError:
         return dev_text(dev)
     return os.path.join("/dev", found["DEVNAME"]) if "DEVNAME" in found else dev_text(dev)
+
+
+def device_path_exists(number: str) -> bool:
+    """Whether this host has a block device `major:minor`."""
+    return os.path.exists(f"/sys/dev/block/{number}")

@@ -32,6 +32,12 @@ INTEGRITY_IMPLIED = frozenset(
 TARGETS: t.Dict[str, t.Tuple[t.Any, ...]] = {
     "linear": PLACE,
     "striped": (Count("stripes"), Field("chunk_size", INT), Items("stripes", PLACE)),
+    "unstriped": (
+        Field("stripes", INT),
+        Field("chunk_size", INT),
+        Field("stripe", INT),
+        *PLACE,
+    ),
     "error": (Ignored("ignored"),),
     "zero": (),
     "delay": (
@@ -165,6 +171,6 @@ TARGETS: t.Dict[str, t.Tuple[t.Any, ...]] = {
     ),
 }
 
-WITHOUT_SIDE_EFFECT = frozenset({"linear", "striped", "delay", "flakey", "error", "zero", "crypt"})
+WITHOUT_SIDE_EFFECT = frozenset({"linear", "striped", "unstriped", "delay", "flakey", "error", "zero", "crypt"})
 WITH_SECRETS = frozenset({"crypt", "integrity"})
 SECRET_OPTIONS = frozenset({"internal_hash", "journal_crypt", "journal_mac"})  # NAME:algorithm:key

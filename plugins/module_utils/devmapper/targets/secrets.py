@@ -40,6 +40,18 @@ def keys(lines: t.Iterable[Line]) -> list[str]:
     return found
 
 
+def given(item: t.Any) -> list[str]:
+    """The keys in one item of a table as a task gives it, whether or not it is understood otherwise."""
+    if isinstance(item, dict):
+        options = [_secret("option", str(one)) for one in item.get("options") or () if item.get("type") in WITH_SECRETS]
+        own = [_secret(grammar.KEY, str(item["key"]))] if item.get("key") else []
+        return [one for one in [*own, *options] if one] + keys(
+            [(0, 1, str(item.get("type")), str(item.get("args", "")))]
+        )
+    words = str(item).split(None, 3)
+    return keys([(0, 1, words[2], words[3])]) if len(words) == 4 else []
+
+
 def _secret(kind: str, word: str) -> str:
     """The secret part of a word: no reference to a keyring (`:32:logon:name`), no `-`."""
     if kind == grammar.KEY:

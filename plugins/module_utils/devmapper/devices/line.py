@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A device as text: for differences and results. No key ever shows."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .. import constants as c
+from .. import mangle
+from ..header import dev_text
+from ..payload import Line
+from ..targets import grammar, secrets
+from .picture import MAPPER, Found, Picture
+
+
+def spelling(picture: Picture) -> grammar.Spell:
+    known: dict[str, str] = {}
+
+    def spell(kind: str, word: str) -> str:
+        if kind != grammar.DEVICE and (kind != "option" or ":" not in word and "/" not in word):
+            return word
+        if word not in known:
+            known[word] = picture.shown(word)
+        return known[word]
+
+    return spell
+
+
+def target_lines(lines: t.Sequence[Line], picture: Picture) -> list[str]:
+    """`start length type arguments`, devices by their paths, without keys."""
+    spell = spelling(picture)
+    return [
+        f"{start} {length} {kind} {secrets.hidden(kind, params, spell)}".rstrip()
+        for start, length, kind, params in lines
+    ]
+
+
+def state_of(found: Found) -> str:
+    return "suspended" if found.has(c.SUSPEND) else "active"
+
+
+def text(
+    name: str,
+    state: str,
+    readonly: bool,
+    uuid: str,
+    lines: t.Sequence[str],
+    more: t.Sequence[str] = (),
+) -> str:
+    """The canonical lines of a device: one of itself, one of each target."""
+    head = [name, state, "ro" if readonly else "rw", *([f"uuid {uuid}"] if uuid else []), *more]
+    return "\n".join(["  ".join(head), *(f"{name}  {line}" for line in lines)])
+
+
+def found_text(found: Found, picture: Picture, more: t.Sequence[str] = ()) -> str:
+    return text(
+        plain(found.listed.name),
+        state_of(found),
+        found.has(c.READONLY),
+        plain(found.listed.uuid),
+        target_lines(found.live, picture),
+        more,
+    )
+
+
+def plain(name: str) -> str:
+    """A name as people write it."""
+    return mangle.unmangle(name)
+
+
+def shown(found: Found, picture: Picture) -> dict[str, t.Any]:
+    """A device as the modules return it."""
+    out: dict[str, t.Any] = {
+        "name": plain(found.listed.name),
+        "uuid": plain(found.listed.uuid) or None,
+        "path": MAPPER + found.listed.name,
+        "dev": dev_text(found.dev),
+        "state": state_of(found),
+        "readonly": found.has(c.READONLY),
+        "open_count": found.answer.open_count,
+        "event_nr": found.answer.event_nr,
+        "deferred_remove": found.has(c.DEFERRED_REMOVE),
+        "live_table": found.has(c.ACTIVE_PRESENT),
+        "inactive_table": found.has(c.INACTIVE_PRESENT),
+        "table": [shown_line(line, picture) for line in found.live],
+    }
+    return out
+
+
+def shown_line(line: Line, picture: Picture) -> dict[str, t.Any]:
+    start, length, kind, params = line
+    return {
+        "start": start,
+        "length": length,
+        "type": kind,
+        "args": secrets.hidden(kind, params, spelling(picture)),
+    }
