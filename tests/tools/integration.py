@@ -18,6 +18,7 @@ from junit import outcomes
 from locks import held
 from outcome import FAILED, SKIPPED, Outcome, verdict
 from paths import LOGS, ROOT
+from prepare import XENSTORE, packages
 from process import run
 
 TARGETS = ROOT / "tests" / "integration" / "targets"
@@ -28,6 +29,8 @@ GUEST_PYTHON = "3.11"  # of Debian 12
 
 def integration(*only: str) -> list[Outcome]:
     """Local targets first; the guest is started only when a target wants it."""
+    if "xenstore" in targets("place/local", only):
+        packages(XENSTORE)
     with held("tree"):
         collection = tree.arrange()
         found = [_local(collection, name) for name in targets("place/local", only)]

@@ -135,9 +135,13 @@ def main(kind: str, folder: str) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     daemon = Daemon(kind, directory, build(directory))
     (directory / "pid").write_text(f"{os.getpid()}\n")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_unused: daemon.stop())
-    return daemon.wait() and 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return daemon.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        daemon.stop()
 
 
 if __name__ == "__main__":
