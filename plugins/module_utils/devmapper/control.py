@@ -15,6 +15,7 @@ import typing as t
 from . import constants as c
 from .errors import DmError, DmRefused, DmTimeout
 from .header import START, Answer, Request, build, parse
+from .mangle import unmangle
 from .payload import decode_message, encode_message
 
 CONTROL = "/dev/mapper/control"
@@ -73,7 +74,7 @@ class ControlDevice:
         except DmError:
             raise
         except OSError as error:
-            raise DmRefused(error.errno or errno.EIO, request.command, request.device) from None
+            raise DmRefused(error.errno or errno.EIO, request.command, unmangle(request.device)) from None
         finally:
             if request.flags & c.SECURE_DATA:
                 buffer[:] = bytes(len(buffer))

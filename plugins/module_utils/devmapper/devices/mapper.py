@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from .. import constants as c
-from .. import payload, udev
+from .. import mangle, payload, udev
 from ..control import ControlDevice, message
 from ..errors import DmError, DmRefused, DmTimeout
 from ..header import Answer, Request
@@ -50,8 +50,10 @@ class Mapper:
 
     # -- reading
 
-    def devices(self) -> list[payload.Listed]:
-        return payload.decode_names(self.channel.ask(Request(c.LIST_DEVICES, flags=c.UUID)))
+    def devices(self, name: str = "", uuid: str = "") -> list[payload.Listed]:
+        """All devices, or those whose name and uuid begin so: the kernel looks (Linux 5.12 on), and this after it."""
+        found = payload.decode_names(self.channel.ask(Request(c.LIST_DEVICES, name, uuid, flags=c.UUID)))
+        return [one for one in found if one.name.startswith(name) and one.uuid.startswith(uuid)]
 
     def status(self, name: str) -> Answer | None:
         """None where there is no such device."""
@@ -62,6 +64,52 @@ class Mapper:
         flags = c.STATUS_TABLE | c.NOFLUSH | c.SECURE_DATA | (c.QUERY_INACTIVE_TABLE if inactive else 0)
         answer = self._or_none(Request(c.TABLE_STATUS, name, flags=flags))
         return None if answer is None else (answer, payload.decode_table(answer))
+
+    def target_status(self, name: str) -> list[payload.Line]:
+        """What each target says of itself; nothing is flushed for it."""
+        answer = self._or_none(Request(c.TABLE_STATUS, name, flags=c.NOFLUSH))
+        return [] if answer is None else payload.decode_table(answer)
+
+    def deps(self, name: str) -> list[int]:
+        """The devices that the live table stands on."""
+        answer = self._or_none(Request(c.TABLE_DEPS, name))
+        return [] if answer is None else payload.decode_deps(answer)
+
+    def target_versions(self) -> dict[str, tuple[int, int, int]]:
+        """Of the target types that the kernel has loaded."""
+        return payload.decode_versions(self.channel.ask(Request(c.LIST_VERSIONS)))
+
+    def target_version(self, kind: str) -> tuple[int, int, int] | None:
+        """Of one target type, which the kernel loads for that (Linux 5.4 on); None where it has no such type."""
+        try:
+            answer = self.channel.ask(Request(c.GET_TARGET_VERSION, kind))
+        except DmRefused as error:
+            if error.errno == errno.EINVAL:
+                return None
+            raise
+        return payload.decode_versions(answer).get(kind)
+
+    def wait(self, known: t.Mapping[str, int], seconds: float) -> dict[str, int]:
+        """Waits until a device has had events after the known number; the numbers of those that had.
+
+        Raises DmTimeout, DmRefused for a device that is not there.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            self.channel.arm()  # before looking, so that nothing in between is missed
+            moved = {name: number for name, number in self._event_numbers(known).items() if number > known[name]}
+            if moved:
+                return moved
+            rest = deadline - time.monotonic()
+            if rest <= 0:
+                raise DmTimeout(f"no event of {', '.join(map(mangle.unmangle, known))} within {seconds:g} s")
+            try:
+                self.channel.wait_any(rest)
+            except DmTimeout:
+                pass  # looked at once more, then told
+
+    def _event_numbers(self, names: t.Iterable[str]) -> dict[str, int]:
+        return {name: self.channel.ask(Request(c.DEV_STATUS, name)).event_nr for name in names}
 
     def _or_none(self, request: Request) -> Answer | None:
         try:

@@ -283,14 +283,24 @@ class Planner:
             if new in self.picture.names:
                 raise WrongDevice(f"{_at(want)}{line.plain(name)} and {line.plain(new)} are both there")
             work = Work(want, name, found)
-            do, undo = (lambda mapper: mapper.rename(name, new)), (lambda mapper: mapper.rename(new, name))
-            changes.append(self._change(work, f"rename to {line.plain(new)}", do, undo, shown=new))
+            changes.append(self._renaming(work, new))
             name = new
         if want.new_uuid and found.listed.uuid != want.new_uuid:
             if found.listed.uuid:
                 raise WrongDevice(f"{_at(want)}{line.plain(name)} has a uuid, and the kernel changes none")
             changes.append(self._uuid(Work(want, name, found), want.new_uuid))
         return changes
+
+    def _renaming(self, work: Work, new: str) -> Change:
+        name = work.name
+
+        def do(mapper: Mapper) -> None:
+            mapper.rename(name, new)
+
+        def undo(mapper: Mapper) -> None:
+            mapper.rename(new, name)
+
+        return self._change(work, f"rename to {line.plain(new)}", do, undo, shown=new)
 
     def _absent(self, works: t.Sequence[Work]) -> list[Change]:
         there = [work for work in works if work.found is not None and not self._leaving(work)]

@@ -36,7 +36,8 @@ def run(params: t.Mapping[str, t.Any], check: bool, hide: t.Callable[[str], None
     result = {"changed": bool(made) or sent, "diff": made.diff(), "changes": made.review()}
     devices = [_shown(want, picture, answers) for want in wanted]
     if batch is not None:
-        return {**result, "devices": [one for one in devices if one]}
+        told = {line.plain(wanted[place].name): answer for place, answer in answers.items()}
+        return {**result, "devices": [one for one in devices if one], **({"responses": told} if told else {})}
     return {**result, "device": devices[0], **({"response": answers[0]} if 0 in answers else {})}
 
 

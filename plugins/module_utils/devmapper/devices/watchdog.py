@@ -74,6 +74,8 @@ def _alone(kept: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, max(kept, os.sysconf("SC_OPEN_MAX")))
     os.chdir("/")
     lock_memory()
 

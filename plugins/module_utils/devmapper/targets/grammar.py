@@ -28,6 +28,8 @@ SPECIAL = re.compile(r"([\s\\])")
 
 def split(params: str) -> list[str]:
     """The words of `params`, without their backslashes."""
+    if "\\" not in params:
+        return params.split()
     return [ESCAPED.sub(r"\1", word) for word in WORDS.findall(params)]
 
 

@@ -78,7 +78,7 @@ def hiding(spell: grammar.Spell) -> grammar.Spell:
 def hidden(kind: str, params: str, spell: grammar.Spell = grammar.as_is) -> str:
     """The arguments without keys; none at all where they cannot be told apart."""
     if kind not in WITH_SECRETS:
-        return spelt(kind, params, spell)
+        return grammar.join(spell("option", word) for word in grammar.split(params))
     return spelt(kind, params, hiding(spell)) if _fits(kind, params) else HIDDEN
 
 
