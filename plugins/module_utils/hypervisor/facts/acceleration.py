@@ -30,10 +30,13 @@ class Evidence(t.NamedTuple):
 
 
 def acceleration(source: Node) -> dict[str, t.Any]:
-    """The verdict with its evidence; `recommended` is what a guest of the host's architecture should be given."""
+    """The verdict with its evidence. `kvm` is None when nothing decides it.
+
+    `recommended` is what guests of the host's architecture should be given.
+    """
     found = evidence(source)
     against = [one for one in found if one.speaks_for is False]
-    usable = not against and any(one.speaks_for for one in found)
+    usable = False if against else (any(one.speaks_for for one in found) or None)
     listed = domcaps.listed(source)
     return {
         "kvm": usable,

@@ -33,7 +33,7 @@ def sample(source: Node, cpus: t.Iterable[int] = (ALL,)) -> Sample:
 
 
 def percentages(before: t.Mapping[str, int], after: t.Mapping[str, int]) -> dict[str, float] | None:
-    """Shares of the time between two samples, to a tenth; None when no time has passed (a driver with fixed figures)."""
+    """Shares of the time between two samples, to a tenth of a percent; None when no time has passed."""
     spent = {kind: after[kind] - before[kind] for kind in COUNTED if kind in after and kind in before}
     total = sum(spent.values())
     if total <= 0:

@@ -24,14 +24,14 @@ def node(source: Node) -> dict[str, t.Any]:
         # of one cell, as the kernel counts them; the product is not always the number of CPUs
         "topology": {"sockets": sockets, "cores_per_socket": cores, "threads_per_core": threads},
         "cpus": cpus,
-        "memory_kib": _memory_kib(source, mib),
+        "memory_kib": memory_kib(source, mib),
         "cells": [_cell(one) for one in root.iterfind("host/topology/cells/cell")],
         "caches": [_cache(one) for one in root.iterfind("host/cache/bank")],
         "power_management": [child.tag for child in root.iterfind("host/power_management/*")],
     }
 
 
-def _memory_kib(source: Node, mib: int) -> int:
+def memory_kib(source: Node, mib: int) -> int:
     """To the KiB where libvirt tells; the binding's getInfo cuts its figure to MiB."""
     try:
         total = source.ask("getMemoryStats", -1)["total"]

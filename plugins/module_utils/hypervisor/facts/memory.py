@@ -62,10 +62,10 @@ def _free(source: Node) -> dict[int, int]:
 
 
 def free_pages(source: Node) -> dict[int, list[dict[str, int]]]:
-    """Pages of each size in each cell, how many there are and how many are free; empty where the driver does not say."""
-    totals = _totals(source)
+    """Pages of each size in each cell, all and the free ones; empty where the driver does not say."""
+    counts = totals(source)
     numbers = cells(source)
-    sizes = sorted({size for one in totals.values() for size in one})
+    sizes = sorted({size for one in counts.values() for size in one})
     if not numbers or not sizes:
         return {}
     try:
@@ -75,7 +75,7 @@ def free_pages(source: Node) -> dict[int, list[dict[str, int]]]:
     return {
         number: [
             {"size_kib": size, "total": total, "free": said[number][size]}
-            for size, total in sorted(totals.get(number, {}).items())
+            for size, total in sorted(counts.get(number, {}).items())
             if size in said[number]
         ]
         for number in numbers
@@ -83,7 +83,7 @@ def free_pages(source: Node) -> dict[int, list[dict[str, int]]]:
     }
 
 
-def _totals(source: Node) -> dict[int, dict[int, int]]:
+def totals(source: Node) -> dict[int, dict[int, int]]:
     """Cell -> size in KiB -> how many pages there are."""
     found: dict[int, dict[int, int]] = {}
     for cell in source.capabilities.iterfind("host/topology/cells/cell"):
