@@ -9,7 +9,7 @@ TOOLS = $(PYTHON) tests/tools
 TESTBED = $(PYTHON) tests/testbed/testbed.py --session $(SESSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint units kernel xenstore sanity integration docs bench build clean distclean \
+.PHONY: help run test lint units kernel xenstore libvirt sanity integration docs bench build clean distclean \
         guest-build guest-start guest-list guest-enter guest-console guest-inventory guest-stop
 
 help: ## list the targets
@@ -18,7 +18,7 @@ help: ## list the targets
 run: ## show it at work: playbooks/quickstart.yml on a real guest, twice (KEEP=1 leaves the guest)
 	@$(TOOLS) run $(if $(KEEP),--keep) $(GUESTS)
 
-test: ## all checks: lint, units, kernel, xenstore, sanity, integration; the last line counts them
+test: ## all checks: lint, units, kernel, xenstore, libvirt, sanity, integration; the last line counts them
 	@$(TOOLS) test
 
 lint: ## ruff, yamllint, ansible-lint, antsibull
@@ -32,6 +32,9 @@ kernel: ## pytest of tests/kernel: this machine's kernel, and the guest's
 
 xenstore: ## pytest of tests/xenstore: the stock XenStore daemons
 	@$(TOOLS) xenstore
+
+libvirt: ## pytest of tests/libvirt: libvirt's test driver, and a libvirtd with QEMU
+	@$(TOOLS) libvirt
 
 sanity: ## ansible-test sanity, every test, every interpreter found
 	@$(TOOLS) sanity

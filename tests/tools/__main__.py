@@ -14,6 +14,7 @@ from typing import Sequence
 import environment
 from integration import integration
 from kernel import kernel
+from libvirt import libvirt
 from lint import lint
 from outcome import Outcome, Stage, failures, omissions, table, total, verdict
 from paths import ROOT, VENV
@@ -31,12 +32,13 @@ STAGES = {
     "units": units,
     "kernel": kernel,
     "xenstore": xenstore,
+    "libvirt": libvirt,
     "sanity": sanity,
     "integration": integration,
 }
 SYSTEM = "/usr/sbin:/sbin"
 NEED_GUEST = {"kernel", "integration"}
-NEED_ROOT = {*NEED_GUEST, "xenstore"}  # they make namespaces
+NEED_ROOT = {*NEED_GUEST, "xenstore", "libvirt"}  # they make namespaces
 
 
 def check(names: list[str], only: Sequence[str] = ()) -> int:

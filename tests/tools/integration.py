@@ -18,7 +18,7 @@ from junit import outcomes
 from locks import held
 from outcome import FAILED, SKIPPED, Outcome, verdict
 from paths import LOGS, ROOT
-from prepare import XENSTORE, packages
+from prepare import LIBVIRT, XENSTORE, packages
 from process import run
 
 TARGETS = ROOT / "tests" / "integration" / "targets"
@@ -31,6 +31,8 @@ def integration(*only: str) -> list[Outcome]:
     """Local targets first; the guest is started only when a target wants it."""
     if "xenstore" in targets("place/local", only):
         packages(XENSTORE)
+    if any(name.startswith("kvm_") for name in targets("place/local", only)):
+        packages(LIBVIRT)
     with held("tree"):
         collection = tree.arrange()
         found = [_local(collection, name) for name in targets("place/local", only)]

@@ -43,6 +43,18 @@ XENSTORE = {
     "libc6-dev": "/usr/include/stdio.h",
 }
 
+LIBVIRT = {
+    "libvirt-daemon-system": "/etc/libvirt/libvirtd.conf",
+    "libvirt-daemon-driver-qemu": "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so",
+    "libvirt-clients": "virsh",
+    "python3-libvirt": "/usr/lib/python3/dist-packages/libvirt.py",
+    "python3-jmespath": "/usr/lib/python3/dist-packages/jmespath",
+    "qemu-system-x86": "qemu-system-x86_64",
+    "qemu-utils": "qemu-img",
+    "dnsmasq-base": "dnsmasq",
+    "iptables": "iptables",
+}
+
 
 def prepare(*wanted: dict[str, str]) -> None:
     """Packages of the wanted tables, the virtual environment, the collection's link."""
