@@ -13,8 +13,8 @@ author:
   - the fleet.hypervisor authors (@fleet-hypervisor)
 description:
   - Brings links, addresses, routes, rules, neighbours, forwarding entries and VLANs of bridges to what the task says,
-    all of it or nothing. The plan is made before anything is changed, shown by check mode and C(--diff) as it would be carried out,
-    applied in batches, and read back and compared in the end.
+    all of it or nothing. The plan is made before anything is changed, shown by check mode and C(--diff) as it would be
+    carried out, applied in batches, and read back and compared in the end.
   - What is done is journaled on the host before it is done. A task that is killed leaves a transaction that the next
     one rolls back or finishes; there is never a mixture for long.
   - With O(confirm_timeout) the host takes everything back by itself unless the task comes back over a new connection

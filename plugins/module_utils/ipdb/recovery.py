@@ -24,17 +24,16 @@ class NotRolledBack(Exception):
     """What a transaction changed could not be taken back; its journal is kept, so that it can be tried again."""
 
 
-def carry_out(channel: NetlinkSocket, mine: Transaction, after: Picture | None = None) -> Outcome:
-    """Applies a prepared transaction; `after` is the journal's, where it is at hand with the user's places in it.
+def carry_out(channel: NetlinkSocket, mine: Transaction, pictures: tuple[Picture, Picture] | None = None) -> Outcome:
+    """Applies a prepared transaction; `pictures` before and after are the journal's, where they are at hand.
 
     Raises Impossible and TransactionFailed, when it has been undone and the journal says that it failed.
     """
     mine.journal.mend()
-    before, verify_timeout = mine.picture("before"), float(mine.about("prepared")["verify_timeout"])
+    before, after = pictures or (mine.picture("before"), mine.picture("after"))
+    verify_timeout = float(mine.about("prepared")["verify_timeout"])
     try:
-        outcome = transact(
-            channel, before, after or mine.picture("after"), lambda *wave: _note(mine, *wave), verify_timeout
-        )
+        outcome = transact(channel, before, after, lambda *wave: _note(mine, *wave), verify_timeout)
     except (Impossible, TransactionFailed) as error:
         mine.journal.append("failed", error=str(error), stuck=list(getattr(error, "stuck", ())), at=time.time())
         raise

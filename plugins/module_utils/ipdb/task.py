@@ -14,7 +14,7 @@ from .apply import TransactionFailed, place_of, send
 from .capture import capture
 from .difference import Impossible, difference
 from .lock import folder_of, locked
-from .picture import Picture, from_lists
+from .picture import Picture
 from .review import diff, review, sum_of
 from .spec import WANTED
 from .step import Waves
@@ -246,7 +246,7 @@ def _apply(task: Task, mine: Transaction, plan: Plan) -> Result:
         before=plan.before.to_json(),
         after=plan.after.to_json(),
         verify_timeout=task.params["verify_timeout"],
-        asked=[list(place) for place in plan.after.places],
+        places=[[table, key, where] for (table, key), where in plan.after.places.items()],
         **told,
     )
     timeout = task.params.get("confirm_timeout")
@@ -256,7 +256,7 @@ def _apply(task: Task, mine: Transaction, plan: Plan) -> Result:
             deadman.arm(mine, task.netns, timeout, detached)
         if detached:
             return {**told, "pending": True, "confirm_timeout": timeout}
-        outcome = recovery.carry_out(task.channel, mine, plan.after)
+        outcome = recovery.carry_out(task.channel, mine, (plan.before, plan.after))
     except BaseException:
         _give_up(mine)
         raise
@@ -300,7 +300,7 @@ def _found(now: Picture, asked: t.Iterable[t.Any]) -> Result:
     """What the task speaks of (table and key), as it is in the kernel."""
     network: dict[str, list[t.Any]] = {}
     for table, key in asked:
-        one = now.table(table).get(from_lists(key))
+        one = now.table(table).get(key)
         if one is not None:
             network.setdefault(table, []).append(one)
     return {"network": network}
@@ -323,7 +323,7 @@ def _confirmed(task: Task) -> Result:
         deadman.dismiss(mine)
         with locked(task.folder):
             mine.forget()
-        asked = mine.about("prepared").get("asked", ())
+        asked = mine.picture("after").places
         return {"changed": True, "transaction": mine.uuid, **_applied(mine), **_found(capture(task.channel), asked)}
 
 

@@ -11,7 +11,7 @@ import typing as t
 import uuid as uuids
 
 from .journal import Journal, sync_folder
-from .picture import Picture
+from .picture import Picture, from_lists
 
 SUFFIX = ".journal"
 
@@ -68,8 +68,10 @@ class Transaction:
         return self.last("wave") is not None
 
     def picture(self, name: str) -> Picture:
-        """The network "before" or "after". Raises ValueError where the journal holds none."""
-        return Picture.from_json(self.about("prepared").get(name))
+        """The network "before" or "after", with the places in the task. Raises ValueError where there is none."""
+        prepared = self.about("prepared")
+        places = {(table, from_lists(key)): where for table, key, where in prepared.get("places", ())}
+        return Picture.from_json(prepared.get(name))._replace(places=places)
 
     def forget(self) -> None:
         """Removes all its files; the journal last, so that whoever is killed here can be followed."""

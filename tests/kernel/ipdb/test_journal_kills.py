@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from tests.kernel.ipdb import transactions as txn
+from tests.kernel.ipdb import tasks as txn
 
 
 def begun(netns: str) -> None:
