@@ -53,7 +53,7 @@ COMMANDS: t.Dict[int, Command] = {
     TARGET_MSG: Command("send a message to", (4, 2, 0), grows=True),
     DEV_SET_GEOMETRY: Command("set the geometry of", (4, 6, 0)),
     DEV_ARM_POLL: Command("arm the waiting for events", (4, 37, 0)),
-    GET_TARGET_VERSION: Command("ask for the version of target type", (4, 41, 0)),
+    GET_TARGET_VERSION: Command("ask for the version of target type", (4, 41, 0), grows=True),
 }
 
 # Flags of struct dm_ioctl, in and out.

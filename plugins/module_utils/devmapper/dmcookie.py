@@ -23,22 +23,27 @@ class DmCookie:
 
     @property
     def prefix(self) -> int:
+        """The upper half, which says that the semaphore is a cookie."""
         return self.value >> 16
 
     @property
     def base(self) -> int:
+        """The lower half, which udev gets."""
         return self.value & 0xFFFF
 
     def set_value(self, value: int) -> bool:
+        """All 32 bits. Raises ValueError."""
         if not 0 <= value <= 0xFFFFFFFF:
             raise ValueError(f"a cookie has 32 bits, not {value:#x}")
         self.value = value
         return True
 
     def set_prefix(self, prefix: int) -> bool:
+        """The upper half. Raises ValueError."""
         return self.set_value(prefix << 16 | self.base)
 
     def set_base(self, base: int) -> bool:
+        """The lower half. Raises ValueError."""
         if not 0 <= base <= 0xFFFF:
             raise ValueError(f"the base of a cookie has 16 bits, not {base:#x}")
         return self.set_value(self.prefix << 16 | base)

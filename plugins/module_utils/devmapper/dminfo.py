@@ -30,6 +30,8 @@ class DmInfo(t.NamedTuple):
 
     @classmethod
     def of(cls, answer: Answer) -> DmInfo:
+        """From the header of an answer."""
+
         def has(flag: int) -> int:
             return int(bool(answer.flags & flag))
 

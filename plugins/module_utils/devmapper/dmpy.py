@@ -191,6 +191,7 @@ def update_nodes() -> bool:
 
 
 def set_name_mangling_mode(mode: int) -> bool:
+    """How names get to the kernel from now on, one of STRING_MANGLING_.... Raises ValueError."""
     if mode not in mangle.MODES:
         raise ValueError(f"there is no mangling mode {mode}")
     SETTINGS.mangling = mode
@@ -198,22 +199,27 @@ def set_name_mangling_mode(mode: int) -> bool:
 
 
 def get_name_mangling_mode() -> int:
+    """How names get to the kernel."""
     return SETTINGS.mangling
 
 
 def set_dev_dir(path: str) -> bool:
+    """The directory that `mapper` is in, /dev at first. Raises ValueError."""
     return _directory("dev_dir", path)
 
 
 def get_dev_dir() -> str:
+    """The directory that `mapper` is in."""
     return SETTINGS.dev_dir
 
 
 def set_sysfs_dir(path: str) -> bool:
+    """Where sysfs is mounted, /sys at first. Raises ValueError."""
     return _directory("sysfs_dir", path)
 
 
 def get_sysfs_dir() -> str:
+    """Where sysfs is mounted."""
     return SETTINGS.sysfs_dir
 
 
@@ -225,6 +231,7 @@ def _directory(which: str, path: str) -> bool:
 
 
 def set_uuid_prefix(prefix: str) -> bool:
+    """What UUIDs of this program begin with, up to 15 bytes. Raises ValueError."""
     if len(prefix.encode("utf-8", "surrogateescape")) > UUID_PREFIX_LENGTH:
         raise ValueError(f"a uuid prefix has up to {UUID_PREFIX_LENGTH} bytes, not {prefix!r}")
     SETTINGS.uuid_prefix = prefix
@@ -232,6 +239,7 @@ def set_uuid_prefix(prefix: str) -> bool:
 
 
 def get_uuid_prefix() -> str:
+    """What UUIDs of this program begin with."""
     return SETTINGS.uuid_prefix
 
 
@@ -254,28 +262,34 @@ def dump_memory() -> bool:
 
 
 def udev_set_sync_support(on: bool) -> bool:
+    """Whether tasks with a cookie wait for udev."""
     SETTINGS.udev_sync = bool(on)
     return True
 
 
 def udev_get_sync_support() -> bool:
+    """Whether tasks with a cookie wait for udev."""
     return SETTINGS.udev_sync
 
 
 def udev_set_checking(on: bool) -> bool:
+    """Whether it is checked that udev has made nodes."""
     SETTINGS.udev_checking = bool(on)
     return True
 
 
 def udev_get_checking() -> bool:
+    """Whether it is checked that udev has made nodes."""
     return SETTINGS.udev_checking
 
 
 def udev_complete(cookie: DmCookie) -> bool:
+    """Counts a cookie down by one, as udev's rules do. Raises DmError."""
     return cookie.udev_complete()
 
 
 def udev_wait(cookie: DmCookie, immediate: bool = False) -> bool:
+    """Waits for all events of a cookie, and ends it. Raises DmTimeout, DmError."""
     return cookie.udev_wait(immediate=immediate)
 
 
@@ -289,8 +303,10 @@ def message_supports_precise_timestamps() -> bool:
 
 
 def stats_driver_supports_precise() -> bool:
+    """Whether statistics can count nanoseconds."""
     return _stats_since(32)
 
 
 def stats_driver_supports_histogram() -> bool:
+    """Whether statistics can have histograms."""
     return _stats_since(32)

@@ -117,12 +117,15 @@ class DmTask:
         return mangle.unmangle(SETTINGS.control().ask(Request(c.DEV_STATUS, dev=dev)).name)
 
     def set_uuid(self, uuid: str) -> bool:
+        """The UUID of the device, or for a new one the UUID that it gets."""
         return self._set(uuid=mangle.mangle(uuid, SETTINGS.mangling, "uuid"))
 
     def set_major(self, major: int) -> bool:
+        """The major number of the device."""
         return self._set(dev=os.makedev(major, os.minor(self._request.dev)))
 
     def set_minor(self, minor: int) -> bool:
+        """The minor number of the device, or that a new one is to get."""
         return self._set(dev=os.makedev(os.major(self._request.dev), minor))
 
     def set_major_minor(self, major: int, minor: int, allow_fallback: bool = False) -> bool:
@@ -131,28 +134,35 @@ class DmTask:
         return self._set(dev=os.makedev(major, minor))
 
     def set_newname(self, name: str) -> bool:
+        """The name to give (DM_DEVICE_RENAME)."""
         self._newname = mangle.mangle(name, SETTINGS.mangling)
         return self._set(payload=self._newname.encode("utf-8", "surrogateescape") + b"\0")
 
     def set_newuuid(self, uuid: str) -> bool:
+        """The UUID to give to a device that has none (DM_DEVICE_RENAME)."""
         raw = mangle.mangle(uuid, SETTINGS.mangling, "uuid").encode("utf-8", "surrogateescape")
         return self._set(payload=raw + b"\0", flags=self._request.flags | c.UUID)
 
     # -- how it is done
 
     def set_ro(self) -> bool:
+        """The device can only be read."""
         return self._flag(c.READONLY)
 
     def no_flush(self) -> bool:
+        """Requests wait in the queue while the device is suspended, instead of being finished before."""
         return self._flag(c.NOFLUSH)
 
     def no_open_count(self) -> bool:
-        return True  # of use on kernels before 2.6.26 only
+        """Accepted for the sake of old programs."""
+        return True
 
     def skip_lockfs(self) -> bool:
+        """A file system on the device is not frozen when it is suspended."""
         return self._flag(c.SKIP_LOCKFS)
 
     def query_inactive_table(self) -> bool:
+        """The table in the inactive slot is meant."""
         return self._flag(c.QUERY_INACTIVE_TABLE)
 
     def suppress_identical_reload(self) -> bool:
@@ -161,46 +171,59 @@ class DmTask:
         return True
 
     def secure_data(self) -> bool:
+        """The kernel wipes its copies of the request, and so does this."""
         return self._flag(c.SECURE_DATA)
 
     def retry_remove(self) -> bool:
+        """A device that is in use is tried again for some seconds."""
         self._retry = True
         return True
 
     def deferred_remove(self) -> bool:
+        """A device that is in use goes when nobody has it open any more."""
         return self._flag(c.DEFERRED_REMOVE)
 
     def enable_checks(self) -> bool:
-        return True  # names and sizes are always checked
+        """Accepted for the sake of old programs: names and sizes are always checked."""
+        return True
 
     def set_event_nr(self, number: int) -> bool:
+        """The last event that is known (DM_DEVICE_WAITEVENT)."""
         return self._set(event_nr=number)
 
     def set_geometry(self, cylinders: int, heads: int, sectors: int, start: int) -> bool:
+        """Cylinders, heads, sectors of a track, and the first sector (DM_DEVICE_SET_GEOMETRY)."""
         return self._set(payload=b"%d %d %d %d\0" % (cylinders, heads, sectors, start))
 
     def set_sector(self, sector: int) -> bool:
+        """A sector of the target that a message is for."""
         return self._set(payload=payload.SECTOR.pack(sector) + self._request.payload[payload.SECTOR.size :])
 
     def set_message(self, text: str) -> DmTask:
+        """The message (DM_DEVICE_TARGET_MSG)."""
         sector = self._request.payload[: payload.SECTOR.size] or payload.SECTOR.pack(0)
         self._set(payload=sector + payload.encode_message(0, text)[payload.SECTOR.size :])
         return self
 
     def set_uid(self, uid: int) -> bool:
+        """Owner of a node that is made here."""
         return self._permit(uid=uid)
 
     def set_gid(self, gid: int) -> bool:
+        """Group of a node that is made here."""
         return self._permit(gid=gid)
 
     def set_mode(self, mode: int) -> bool:
+        """Permissions of a node that is made here."""
         return self._permit(mode=mode)
 
     def set_add_node(self, when: int) -> bool:
+        """When a new device gets its node: ADD_NODE_ON_RESUME or ADD_NODE_ON_CREATE."""
         self._add_node = when
         return True
 
     def set_read_ahead(self, sectors: int, flags: int = 0) -> bool:
+        """Sectors to read ahead, READ_AHEAD_AUTO or READ_AHEAD_NONE; flags: READ_AHEAD_MINIMUM_FLAG."""
         self._read_ahead = (sectors, flags)
         return True
 
@@ -212,6 +235,7 @@ class DmTask:
         return True
 
     def set_record_timestamp(self) -> bool:
+        """`run` notes when the command was through."""
         self._record = True
         return True
 
@@ -363,6 +387,7 @@ class DmTask:
         return self._answer
 
     def get_info(self) -> DmInfo:
+        """State of the device; `exists` is 0 where there is none."""
         return DmInfo.of(self._answer) if self._answer is not None else DmInfo()
 
     def get_name(self, mangled: int | None = None) -> str:
@@ -396,9 +421,11 @@ class DmTask:
         return payload.decode_table(self._got())
 
     def get_message_response(self) -> str:
+        """The answer to a message, an empty text where there is none (DM_DEVICE_TARGET_MSG)."""
         return payload.decode_message(self._got())
 
     def get_driver_version(self) -> str:
+        """The kernel's version of the interface."""
         return "{}.{}.{}".format(*self._got().version)
 
     def get_ioctl_timestamp(self) -> DmTimestamp | None:
@@ -406,4 +433,5 @@ class DmTask:
         return self._timestamp
 
     def get_errno(self) -> int:
+        """The kernel's error number of the last `run`, 0 after a good one."""
         return self._errno

@@ -20,6 +20,7 @@ class DmTimestamp:
         return True
 
     def copy(self) -> DmTimestamp:
+        """Another one of the same moment."""
         made = DmTimestamp()
         made.nanoseconds = self.nanoseconds
         return made
