@@ -20,6 +20,7 @@ from .answers import Region
 
 DESCRIBED = re.compile(r'DMS_GROUP=(?:"([^"]*)"|([^":#]*)):([0-9,-]*)(?:#(.*))?', re.ASCII | re.DOTALL)
 RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", re.ASCII)
+NO_ALIAS = re.compile(r'[\s":#\0]')  # dmstats reads an alias up to the first of them
 MEMBERS = 1 << 20  # of a group, at most
 
 
@@ -59,8 +60,8 @@ def _members(text: str) -> tuple[int, ...]:
 
 def encode(group: Group, user_data: str = "", quoted: bool = True) -> str:
     """The auxiliary data of the group's first region. Raises DmValueError."""
-    if re.search(r'[":#\n\0]', group.alias):
-        raise DmValueError(f"a group's alias cannot have a quote, colon, number sign or line end: {group.alias!r}")
+    if NO_ALIAS.search(group.alias):
+        raise DmValueError(f"a group's alias cannot have a blank, quote, colon or number sign in it: {group.alias!r}")
     mark = '"' if quoted else ""
     return f"DMS_GROUP={mark}{group.alias}{mark}:{ranges(group.members)}#{user_data or '-'}"
 
@@ -86,6 +87,10 @@ def of_regions(regions: t.Iterable[Region]) -> list[Group]:
         if group and group.id == region.id and members:
             found.append(Group(group.alias, members))
     return found
+
+
+def by_member(found: t.Iterable[Group]) -> dict[int, Group]:
+    return {member: group for group in found for member in group.members}
 
 
 def user_data(region: Region) -> str:
