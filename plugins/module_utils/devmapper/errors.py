@@ -13,17 +13,18 @@ from . import constants as c
 # The system's own words for these numbers mislead.
 WORDS = {
     errno.ENXIO: "no such device",
-    errno.EPERM: "not permitted, root (CAP_SYS_ADMIN) is needed",
-    errno.EACCES: "not permitted, root (CAP_SYS_ADMIN) is needed",
+    errno.EPERM: "not permitted: root (CAP_SYS_ADMIN) is needed, or something is read-only",
+    errno.EACCES: "not permitted: root (CAP_SYS_ADMIN) is needed, or something is read-only",
+    errno.EILSEQ: "metadata on a disk is damaged, or is something else's",
     errno.ENOTTY: "this kernel's device-mapper does not know the command",
 }
 SPECIAL = {
     (c.DEV_CREATE, errno.EBUSY): "the name, uuid or device number is taken",
     (c.DEV_RENAME, errno.EBUSY): "the new name or uuid is taken",
     (c.DEV_RENAME, errno.EINVAL): "the kernel does not take that name or uuid (a uuid is set only once)",
-    (c.DEV_SUSPEND, errno.EINVAL): "the kernel refuses (is there a table, and is what it stands on there?)",
+    (c.DEV_SUSPEND, errno.EINVAL): "the kernel refuses: is there a table, and is what it stands on there?",
     (c.TABLE_LOAD, errno.ENXIO): "no such device, or one that its table mentions is not there",
-    (c.TABLE_LOAD, errno.EINVAL): "the kernel refuses the table (its log says why)",
+    (c.TABLE_LOAD, errno.EINVAL): "the kernel refuses the table",
     (c.TABLE_LOAD, errno.EBUSY): "a device that the table mentions is in use by something else",
     (c.TARGET_MSG, errno.EINVAL): "the target does not take that message, or not at that sector",
     (c.GET_TARGET_VERSION, errno.EINVAL): "the kernel has no such target type",

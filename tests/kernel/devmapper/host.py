@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import typing as t
@@ -84,3 +85,5 @@ def zero(device: str, sectors: int = 2048) -> None:
     """Blank metadata, as targets want it for something new."""
     with open(device, "r+b") as disk:
         disk.write(bytes(512 * sectors))
+        disk.flush()
+        os.fsync(disk.fileno())

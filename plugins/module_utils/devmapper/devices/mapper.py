@@ -19,6 +19,7 @@ from ..errors import DmError, DmRefused, DmTimeout
 from ..header import Answer, Request
 from ..nodes import Access, Nodes
 from ..targets.secrets import has_secrets
+from .kernellog import KernelLog
 from .watchdog import COOKIE, DEVICE, SUSPENDED, TABLE, Watchdog
 
 Lines = t.Sequence[payload.Line]
@@ -34,6 +35,7 @@ class Mapper:
         self.timeout = timeout
         self.nodes = Nodes()
         self.watchdog = Watchdog()
+        self.log: KernelLog | None = None
         self.cookie: udev.Cookie | None = None
         self.expected: dict[str, int | None] = {}  # nodes that have to be there (the device), or not (None)
         self.accepted: dict[str, list[payload.Line]] = {}  # tables that were loaded, as the kernel shows them
@@ -47,6 +49,8 @@ class Mapper:
         finally:
             self.watchdog.close()
             self.channel.close()
+            if self.log is not None:
+                self.log.close()
 
     # -- reading
 
@@ -143,7 +147,7 @@ class Mapper:
         """Into the inactive slot, and verifies that the kernel took it as it was meant."""
         self.watchdog.begin(TABLE, name)
         try:
-            self.channel.ask(_loading(name, lines, readonly))
+            self._explained(_loading(name, lines, readonly))
         except DmError:
             self.watchdog.end(TABLE, name)
             raise
@@ -152,6 +156,17 @@ class Mapper:
             self._clear(name)
             raise DmError(errno.EIO, f"the table that was loaded into {name} does not read back as it was written")
         self.accepted[name] = found[1]
+
+    def _explained(self, request: Request, send: t.Callable[[Request], Answer] | None = None) -> Answer:
+        """Sends a request; when the kernel refuses it, the error has the kernel's own words too."""
+        if self.log is None:
+            self.log = KernelLog()
+        self.log.mark()
+        try:
+            return (send or self.channel.ask)(request)
+        except DmRefused as error:
+            said = self.log.said()
+            raise DmRefused(error.errno or errno.EIO, error.command, error.device, said) if said else error
 
     def clear(self, name: str) -> None:
         self._clear(name)
@@ -175,7 +190,7 @@ class Mapper:
         """
         self.watchdog.begin(SUSPENDED, name)
         try:
-            answer = self._event(Request(c.DEV_SUSPEND, name, flags=flags))
+            answer = self._explained(Request(c.DEV_SUSPEND, name, flags=flags), self._event)
         except DmError:
             self.unstick(name)
             raise
