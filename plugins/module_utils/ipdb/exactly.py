@@ -24,19 +24,18 @@ FALLBACKS = frozenset(
 )
 
 
-def apply(wanting: Wanting, params: t.Mapping[str, t.Any]) -> None:
+def apply(wanting: Wanting, params: t.Mapping[str, t.Any], tables: t.Sequence[str]) -> None:
+    """Removes from `tables` what is not listed, of those whose list is given."""
     spared = _spared(wanting, params.get("protect") or (), params.get("carrying") or ())
-    if params.get("interfaces") is not None:
-        _links(wanting, spared)
-    for table, name in (("routes", "routes"), ("neighbours", "neighbours"), ("fdb", "fdb")):
-        if params.get(name) is not None:
+    for table in tables:
+        if params.get("interfaces" if table == "links" else table) is None:
+            continue
+        if table == "links":
+            _links(wanting, spared)
+        else:
             for key, one in list(wanting.table(table).items()):
                 if (table, key) not in wanting.said and not _through(one) & spared:
                     wanting.drop(table, key)
-    if params.get("rules") is not None:
-        for key in list(wanting.table("rules")):
-            if ("rules", key) not in wanting.said:
-                wanting.drop("rules", key)
 
 
 def _through(one: Object) -> set[int]:

@@ -27,10 +27,13 @@ def desired(before: Picture, params: Params) -> Picture:
     Raises WrongLink, WrongRoute or WrongEntry, all of them ValueErrors that name the option.
     """
     wanting = Wanting(before)
+    exact = params.get("scope") == "exact"
     if params.get("interfaces") is not None:
         from . import wanted_links
 
         wanted_links.apply(wanting, params["interfaces"], params.get("netns"))
+        if exact:  # before routes look for the links that lead to their gateways
+            _exactly(wanting, params, ("links",))
     if params.get("routes") is not None:
         from . import wanted_routes
 
@@ -40,13 +43,17 @@ def desired(before: Picture, params: Params) -> Picture:
 
         for name in ENTRIES:
             wanted_entries.APPLY[name](wanting, params.get(name) or ())
-    if params.get("scope") == "exact":
-        from . import exactly
-
-        exactly.apply(wanting, params)
+    if exact:
+        _exactly(wanting, params, ("routes", "rules", "neighbours", "fdb"))
     if not wanting.changed():
         return before._replace(places=wanting.places)
     from . import following
 
     following.apply(wanting)
     return wanting.picture()
+
+
+def _exactly(wanting: Wanting, params: Params, tables: t.Sequence[str]) -> None:
+    from . import exactly
+
+    exactly.apply(wanting, params, tables)

@@ -76,7 +76,10 @@ def _index(wanting: Wanting, want: Wanted, dev: str) -> int:
 def _ways(wanting: Wanting) -> list[Way]:
     """The networks that links are in, the narrowest first."""
     ways = []
+    links = wanting.table("links")
     for one in wanting.table("addresses").values():
+        if one["index"] not in links:
+            continue
         raw = ip_bytes(one.get("address") or one["local"])
         bits = len(raw) * 8
         number = int.from_bytes(raw, "big") >> (bits - one["prefixlen"])
