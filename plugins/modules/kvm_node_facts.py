@@ -127,7 +127,7 @@ ansible_facts:
             hostname: hv1
             architecture: x86_64
             cpu: {model: Skylake-Server-IBRS, vendor: Intel, mhz: 2100, features: [aes], page_sizes_kib: [4, 2048]}
-            topology: {sockets: 1, cores_per_socket: 16, threads_per_core: 2}
+            topology: {numa_cells: 2, sockets: 1, cores_per_socket: 16, threads_per_core: 2}
             cpus: 64
             memory_kib: 263856428
             cells:

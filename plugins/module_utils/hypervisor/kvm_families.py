@@ -23,7 +23,8 @@ DOMAIN_FLAGS = {
     "state_other": 128, "with_managed_save": 256, "without_managed_save": 512, "autostart": 1024, "no_autostart": 2048,
     "with_snapshot": 4096, "without_snapshot": 8192,
 }  # fmt: skip
-ACTIVE, INACTIVE = 1, 2
+DOMAIN_ACTIVE = 1
+INACTIVE, ACTIVE = 1, 2  # of networks, interfaces and pools
 XML_INACTIVE = 2  # virDomainXMLFlags
 
 Listed = t.Dict[str, t.Dict[str, t.Any]]
@@ -56,7 +57,7 @@ class Domains(Family):
     def listed(self, all: bool = False, states: t.Collection[str] = (), **options: bool) -> Listed:
         flags = sum(value for name, value in DOMAIN_FLAGS.items() if options.get(name))
         if not (all or states or flags & DOMAIN_FLAGS["inactive"]):
-            flags |= ACTIVE
+            flags |= DOMAIN_ACTIVE
         found = {}
         for domain in self._connection.ask("listAllDomains", flags):
             state = DOMAIN_STATES[self._ask(domain, "state")[0]]

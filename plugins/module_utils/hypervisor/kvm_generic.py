@@ -48,7 +48,7 @@ class Generic:
         return self._xml("getDomainCapabilities", emulatorbin, arch, machine, virttype, 0)
 
     def freecell(self, cellno: int | None = None, all: bool = False) -> dict[str, str]:
-        """What is free: in all (`total`), in one cell (`node_N`), or in each and all of them."""
+        """What is free: in all (`total`), in one cell (by its number), or in each and all of them."""
         if cellno is not None:
             return {str(cellno): _kib(self._connection.ask("getCellsFreeMemory", cellno, 1)[0] >> 10)}
         if not all:
@@ -57,8 +57,7 @@ class Generic:
         numbers = memory.cells(node)
         free = node.ask("getCellsFreeMemory", 0, numbers[-1] + 1)
         sums = {str(number): free[number] >> 10 for number in numbers}
-        total = {"total": sum(sums.values())} if len(sums) > 1 else {}
-        return {name: _kib(value) for name, value in {**sums, **total}.items()}
+        return {name: _kib(value) for name, value in {**sums, "total": sum(sums.values())}.items()}
 
     def freepages(self, all: bool = False, cellno: int | None = None) -> dict[str, dict[str, int]]:
         """Free pages of each size: by cell with `all`, or of one cell."""
@@ -95,7 +94,7 @@ class Generic:
 
     def nodeinfo(self) -> dict[str, t.Any]:
         node = self._node
-        model, _mib, cpus, mhz, cells, sockets, cores, threads = node.once("getInfo")
+        model, mib, cpus, mhz, cells, sockets, cores, threads = node.once("getInfo")
         return {
             "cpu_model": model,
             "cpus": cpus,
@@ -104,7 +103,7 @@ class Generic:
             "cores_per_socket": cores,
             "threads_per_core": threads,
             "numa_cells": cells,
-            "memory_size": _kib(host.memory_kib(node)),
+            "memory_size": _kib(host.memory_kib(node, mib)),
         }
 
     def nodememstats(self, cell: str | int = ALL) -> dict[str, str]:
@@ -159,6 +158,12 @@ class Generic:
         return self._connection.ask("getURI")
 
     def maxvcpus(self, type: str | None = None) -> int:
+        """Virtual CPUs that a guest may have, of the default kind or of a type."""
+        if type is None:
+            try:
+                return int(self.domcapabilities()["vcpu"]["@max"])
+            except (KvmError, KeyError):
+                pass  # an older driver, or one without machine types
         return self._connection.ask("getMaxVcpus", type)
 
     def cpu_models(self, arch: str) -> list[str]:

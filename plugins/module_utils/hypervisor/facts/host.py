@@ -14,7 +14,7 @@ from .values import attr, integer, kib, known, ranges, text, version, whole
 
 
 def node(source: Node) -> dict[str, t.Any]:
-    model, mib, cpus, mhz, _cells, sockets, cores, threads = source.once("getInfo")
+    model, mib, cpus, mhz, numa_cells, sockets, cores, threads = source.once("getInfo")
     root = source.capabilities
     return {
         "hostname": source.once("getHostname"),
@@ -22,7 +22,12 @@ def node(source: Node) -> dict[str, t.Any]:
         "architecture": source.architecture,
         "cpu": _cpu(root.find("host/cpu"), model, mhz),
         # of one cell, as the kernel counts them; the product is not always the number of CPUs
-        "topology": {"sockets": sockets, "cores_per_socket": cores, "threads_per_core": threads},
+        "topology": {
+            "numa_cells": numa_cells,
+            "sockets": sockets,
+            "cores_per_socket": cores,
+            "threads_per_core": threads,
+        },
         "cpus": cpus,
         "memory_kib": memory_kib(source, mib),
         "cells": [_cell(one) for one in root.iterfind("host/topology/cells/cell")],
