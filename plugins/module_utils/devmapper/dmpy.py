@@ -11,6 +11,7 @@ from .dmcookie import DmCookie
 from .dmcookie import create as udev_create_cookie
 from .dminfo import DmInfo
 from .dmsettings import SETTINGS
+from .dmstats import STATS_ALL_PROGRAMS, STATS_REGIONS_ALL, DmStats, DmStatsArea, DmStatsRegion
 from .dmtask import (
     ADD_NODE_ON_CREATE,
     ADD_NODE_ON_RESUME,
@@ -73,11 +74,16 @@ __all__ = [
     "DmCookie",
     "DmError",
     "DmInfo",
+    "DmStats",
+    "DmStatsArea",
+    "DmStatsRegion",
     "DmTask",
     "DmTimestamp",
     "READ_AHEAD_AUTO",
     "READ_AHEAD_MINIMUM_FLAG",
     "READ_AHEAD_NONE",
+    "STATS_ALL_PROGRAMS",
+    "STATS_REGIONS_ALL",
     "STRING_MANGLING_AUTO",
     "STRING_MANGLING_HEX",
     "STRING_MANGLING_NONE",
