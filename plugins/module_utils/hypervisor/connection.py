@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .errors import ConnectionLost, Denied, KvmError, LibvirtMissing, NotSupported, of_code
+from .errors import ConnectionLost, Denied, KvmError, LibvirtMissing, NotSupported, Refused, of_code
 
 SYSTEM = "qemu:///system"
 REOPEN_PAUSE = 0.1  # seconds between attempts while a daemon restarts
@@ -64,7 +64,7 @@ class Connection:
             said, code = error.get_error_message() or str(error), error.get_error_code()
             hint = next((f" ({words})" for sign, words in HINTS if sign in said), "")
             kind = of_code(code)
-            lost = kind is KvmError and bool(hint)
+            lost = kind is Refused and bool(hint)
             raise (ConnectionLost if lost else kind)(f"opening {self.uri}: {said}{hint}", code) from error
 
     def reopen(self, patience: float) -> None:

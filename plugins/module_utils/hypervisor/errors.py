@@ -26,15 +26,19 @@ class KvmError(Exception):
         self.code = code
 
 
-class NotSupported(KvmError):
-    """The hypervisor, its driver or this libvirt-python cannot do it; other questions may be answered."""
+class Refused(KvmError):
+    """libvirt answered with an error; other questions may be answered."""
 
 
-class Denied(KvmError):
+class NotSupported(Refused):
+    """The hypervisor, its driver or this libvirt-python cannot do it."""
+
+
+class Denied(Refused):
     """Whoever asks may not."""
 
 
-class Gone(KvmError):
+class Gone(Refused):
     """The object was there when it was listed."""
 
 
@@ -50,9 +54,9 @@ class TimedOut(KvmError):
     """The time allowed is over."""
 
 
-def of_code(code: int) -> type[KvmError]:
+def of_code(code: int) -> type[Refused]:
     """The class of an error that libvirt gave that number."""
     for codes, kind in ((UNSUPPORTED, NotSupported), (DENIED, Denied), (GONE, Gone)):
         if code in codes:
             return kind
-    return KvmError
+    return Refused

@@ -9,7 +9,7 @@ import typing as t
 
 from ..connection import Connection
 from ..document import parse, to_dict
-from ..errors import Gone, KvmError, NotSupported
+from ..errors import Gone, KvmError, NotSupported, Refused
 from ..task import connected
 from .statistics import STATES, tree, word
 
@@ -66,7 +66,7 @@ def _records(connection: Connection, groups: int, flags: int, wanted: list[t.Any
 
     try:
         return ask(NOWAIT)
-    except KvmError as error:
+    except Refused as error:
         if not isinstance(error, NotSupported) and error.code != INVALID_ARG:
             raise
         return ask(0)
@@ -117,7 +117,7 @@ def _addresses(connection: Connection, domain: t.Any) -> t.Any:
     """What leases say (VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE)."""
     try:
         said = connection.ask_of(domain, "interfaceAddresses", 0, 0)
-    except KvmError as error:
+    except Refused as error:
         return {"supported": False, "reason": str(error)}
     return [
         {

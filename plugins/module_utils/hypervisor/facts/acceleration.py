@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import Denied, KvmError
+from ..errors import Denied, Refused
 from . import domcaps
 from .node import Node
 
@@ -93,7 +93,7 @@ def _of_models(source: Node) -> list[Evidence]:
         root = domcaps.read(source, domcaps.Kind("", KVM))
     except Denied:
         return [Evidence(None, "a connection that only reads may not ask which CPU models are usable under kvm")]
-    except KvmError as error:
+    except Refused as error:
         return [Evidence(False, f"libvirt has no capabilities of guests under kvm: {error}")]
     models = domcaps.models_by_use(root)
     if source.architecture not in X86 or not (models[True] or models[False]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ..errors import KvmError
+from ..errors import Refused
 from .node import Node
 from .values import ranges, whole
 
@@ -58,7 +58,7 @@ def cpu(source: Node) -> dict[str, t.Any]:
     }
     try:
         first, last = _samples(source, (ALL,))
-    except KvmError as error:
+    except Refused as error:
         found["statistics"] = {"supported": False, "reason": str(error)}
         return found
     found["statistics"] = _ns(last.ns[ALL])
@@ -75,7 +75,7 @@ def cpus(source: Node) -> list[dict[str, t.Any]]:
     places = _places(source)
     try:
         first, last = _samples(source, numbers)
-    except KvmError:
+    except Refused:
         return [{"id": number, **places.get(number, {})} for number in numbers]
     return [
         {

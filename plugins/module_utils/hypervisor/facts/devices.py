@@ -20,8 +20,8 @@ CLASSES = {  # the first byte of a PCI class, pci.ids
 
 
 def documents(source: Node) -> list[Element]:
-    """What libvirt says of each device; those that went away meanwhile are left out."""
-    return source.keep("devices", lambda: list(_read(source)))
+    """What libvirt says of each device, by name; those that went away meanwhile are left out."""
+    return source.keep("devices", lambda: sorted(_read(source), key=lambda root: text(root, "name") or ""))
 
 
 def _read(source: Node) -> t.Iterator[Element]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..document import parse, to_dict
-from ..errors import KvmError
+from ..errors import Refused
 from . import devices, domcaps
 from .node import Node
 
@@ -24,7 +24,7 @@ def documents(source: Node) -> dict[str, t.Any]:
     ):
         try:
             found[name] = to_dict(source.document(method, 0))[root]
-        except KvmError as error:
+        except Refused as error:
             found[name] = {"supported": False, "reason": str(error)}
     for name, method in (("networks", "listAllNetworks"), ("storage_pools", "listAllStoragePools")):
         found[name] = [

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from xml.etree.ElementTree import Element
 
-from ..errors import KvmError, NotSupported
+from ..errors import NotSupported, Refused
 from .node import Node
 from .values import integer, text
 
@@ -61,7 +61,7 @@ def answers(source: Node) -> t.Iterator[tuple[Kind, Element]]:
     for kind in kinds(source):
         try:
             yield kind, read(source, kind)
-        except KvmError:
+        except Refused:
             continue
 
 
@@ -71,7 +71,7 @@ def domain_capabilities(source: Node) -> list[dict[str, t.Any]]:
         asked = {"virttype": kind.virttype, "machine": kind.machine or None}
         try:
             found.append({**asked, **summary(read(source, kind))})
-        except KvmError as error:
+        except Refused as error:
             found.append({**asked, "supported": False, "reason": str(error)})
     if not found:
         raise NotSupported(refusal(source))
@@ -82,7 +82,7 @@ def refusal(source: Node) -> str:
     """Why there are no domain capabilities at all."""
     try:
         read(source, Kind("", (listed(source) or [""])[0]))
-    except KvmError as error:
+    except Refused as error:
         return str(error)
     return "none of the machine types and accelerators asked for can be had"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import KvmError
+from ..errors import Refused
 from .node import Node
 from .values import integer, kib, whole
 
@@ -41,10 +41,10 @@ def memory(source: Node) -> dict[str, t.Any]:
 def _whole(source: Node) -> dict[str, t.Any]:
     try:
         said = source.ask("getMemoryStats", ALL)
-    except KvmError as error:
+    except Refused as error:
         try:
             return {"free_kib": source.ask("getFreeMemory") >> 10, "reason": str(error)}
-        except KvmError:
+        except Refused:
             raise error from None
     return {f"{kind}_kib": said[kind] for kind in KINDS if kind in said}
 
@@ -56,7 +56,7 @@ def _free(source: Node) -> dict[int, int]:
         return {}
     try:
         said = source.ask("getCellsFreeMemory", 0, numbers[-1] + 1)
-    except KvmError:
+    except Refused:
         return {}
     return {number: said[number] for number in numbers if number < len(said) and said[number] is not None}
 
@@ -70,7 +70,7 @@ def free_pages(source: Node) -> dict[int, list[dict[str, int]]]:
         return {}
     try:
         said = source.ask("getFreePages", sizes, numbers[0], numbers[-1] - numbers[0] + 1, 0)
-    except KvmError:
+    except Refused:
         return {}
     return {
         number: [

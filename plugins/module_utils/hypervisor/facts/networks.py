@@ -10,7 +10,7 @@ import typing as t
 from xml.etree.ElementTree import Element
 
 from ..document import parse
-from ..errors import Gone, KvmError
+from ..errors import Gone, Refused
 from .node import Node
 from .values import attr, integer, known, text
 
@@ -72,7 +72,7 @@ def leases(source: Node) -> dict[str, t.Any]:
             found[name] = [_lease(lease) for lease in source.ask_of(one, "DHCPLeases")]
         except Gone:
             continue
-        except KvmError as error:
+        except Refused as error:
             found[name] = {"supported": False, "reason": str(error)}
     return found
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from ..connection import Connection
 from ..document import parse
-from ..errors import ConnectionLost, KvmError
+from ..errors import Refused
 from .values import text
 
 LOCAL_DRIVERS = frozenset(("QEMU", "Xen", "LXC", "VZ"))
@@ -42,15 +42,13 @@ class Node:
         return self.connection.ask_of(thing, method, *arguments)
 
     def keep(self, key: t.Any, make: t.Callable[[], t.Any]) -> t.Any:
-        """What `make` returns, or raises of KvmError, made no more than once."""
+        """What `make` returns, or raises of Refused, made no more than once."""
         if key not in self._kept:
             try:
                 self._kept[key] = make()
-            except ConnectionLost:
-                raise
-            except KvmError as error:
+            except Refused as error:
                 self._kept[key] = error
-        if isinstance(self._kept[key], KvmError):
+        if isinstance(self._kept[key], Refused):
             raise self._kept[key]
         return self._kept[key]
 
@@ -75,7 +73,7 @@ class Node:
         """Whether /proc and /sys here are those of the node."""
         try:
             return self.once("getType") in LOCAL_DRIVERS and self.once("getHostname") == socket.gethostname()
-        except KvmError:
+        except Refused:
             return False
 
     def file(self, path: str) -> str | None:

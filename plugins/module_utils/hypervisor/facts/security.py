@@ -9,7 +9,7 @@ import json
 import os
 import typing as t
 
-from ..errors import KvmError
+from ..errors import Refused
 from . import domcaps, host
 from .node import Node
 
@@ -89,7 +89,7 @@ def security(source: Node) -> dict[str, t.Any]:
 def _sev(source: Node) -> dict[str, t.Any]:
     try:
         said = source.ask("getSEVInfo", 0)
-    except KvmError as error:
+    except Refused as error:
         return {"supported": False, "reason": str(error)}
     # pdh, cert-chain and cpu0-id are certificates of kilobytes that only a guest's owner needs
     return {name.replace("-", "_"): value for name, value in said.items() if isinstance(value, int)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..document import parse
-from ..errors import Gone, KvmError
+from ..errors import Gone, Refused
 from .node import Node
 from .values import attr, known, size, text
 
@@ -61,7 +61,7 @@ def volumes(source: Node) -> dict[str, t.Any]:
                 found[about["name"]] = _volumes(source, pool)
             except Gone:
                 continue
-            except KvmError as error:
+            except Refused as error:
                 found[about["name"]] = {"supported": False, "reason": str(error)}
     return found
 

@@ -45,7 +45,7 @@ def seconds(params: t.Mapping[str, t.Any]) -> float:
             found = float(text)
         except ValueError:
             raise KvmError(f"percent: {given!r} is neither a boolean nor a number of seconds") from None
-    if not 0 <= found < params["timeout"]:
+    if found and not 0 < found < params["timeout"]:
         raise KvmError(f"percent: {found:g} s do not fit into the timeout of {params['timeout']:g} s")
     return found
 
