@@ -373,6 +373,7 @@ links:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.netlink.links import spec, task
 
 

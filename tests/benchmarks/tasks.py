@@ -20,9 +20,13 @@ ADDRESS = "192.0.2.1/24"
 WANTED = {"name": "br0", "kind": "bridge", "mtu": 1400, "state": "up", "addresses": [ADDRESS]}
 
 
+# Settings of the caller's Python that no managed host has: unbuffered, it reads a module byte by byte.
+NOT_OURS = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
+
+
 def _environment(folder: str, **more: str) -> dict[str, str]:
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in NOT_OURS},
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_LIBRARY": os.path.join(HERE, "library"),
         "ANSIBLE_CALLBACK_PLUGINS": os.path.join(HERE, "callback"),

@@ -32,8 +32,11 @@ ATTEMPTS = 40  # an interrupted dump is asked for again: under steady churn abou
 
 
 @contextlib.contextmanager
-def _uncollected() -> t.Iterator[None]:
-    """A large dump makes very many dictionaries, none of them garbage: looking for some takes a tenth of the time."""
+def uncollected() -> t.Iterator[None]:
+    """A large dump makes very many dictionaries, none of them garbage: looking for some takes a tenth of the time.
+
+    Around a whole task too: what was made uncollected is looked through when collecting begins again.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -116,7 +119,7 @@ class NetlinkSocket:
         for attempt in range(ATTEMPTS):
             out: list[t.Any] = []
             try:
-                with _uncollected():
+                with uncollected():
                     interrupted = self._dump_once(Dump(request, self._take_numbers(1)), decode, out)
                 if not interrupted:
                     return out

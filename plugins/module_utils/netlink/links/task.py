@@ -9,6 +9,7 @@ import typing as t
 
 from ... import plan as spine
 from .. import show
+from ..channel import uncollected
 from .converge import converge, found_links
 from .host import Host
 from .runner import Runner
@@ -26,7 +27,7 @@ def run(params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
     """
     batch = params.get("links")
     wanted = parse_all([params] if batch is None else batch, params.get("netns"), "" if batch is None else "links")
-    with Runner() as runner:
+    with uncollected(), Runner() as runner:
         plan, hosts = converge(wanted, check, runner)
         asked = wanted[: 1 if batch is None else len(batch)]
         links = [

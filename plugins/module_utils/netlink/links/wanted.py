@@ -15,7 +15,7 @@ from ..errors import NetlinkEncodeError
 from ..rtnl import address as addresses
 from ..rtnl import prefix as prefixes
 from ..rtnl.link import ALTNAME, IFNAMSIZ
-from ..rtnl.numbers import AF_INET6
+from ..rtnl.numbers import AF_INET6, FAMILIES
 from ..rtnl.prefix import Prefix
 
 
@@ -191,7 +191,10 @@ def _addresses(listed: t.Sequence[t.Any] | None, at: t.Callable[[str], str]) -> 
 
 
 def _address(item: t.Any, where: str) -> dict[str, t.Any]:
-    values = {"address": item} if isinstance(item, str) else item
+    if isinstance(item, str):
+        prefix = _prefix(item, where)
+        return {"local": prefix.address, "prefixlen": prefix.length, "family": FAMILIES[prefix.family]}
+    values = item
     if not isinstance(values, dict) or not values.get("address"):
         raise WrongLink(where, f"takes 10.0.0.1/24, or a dictionary with an address, not {item!r}")
     values = {key: value for key, value in values.items() if value is not None}
@@ -199,7 +202,7 @@ def _address(item: t.Any, where: str) -> dict[str, t.Any]:
     if unknown:
         known = ", ".join(sorted(["address", *ADDRESS_OPTIONS]))
         raise WrongLink(f"{where}.{unknown[0]}", f"unknown; known are {known}")
-    prefix = _prefix(values.pop("address"), where if isinstance(item, str) else f"{where}.address")
+    prefix = _prefix(values.pop("address"), f"{where}.address")
     found: dict[str, t.Any] = {"local": prefix.address, "prefixlen": prefix.length}
     for option, value in values.items():
         found[ADDRESS_OPTIONS[option]] = _address_value(option, value, prefix, f"{where}.{option}")

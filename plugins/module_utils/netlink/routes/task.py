@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ... import plan as spine
+from ..channel import uncollected
 from ..links.runner import Runner
 from .planner import Picture, observe, plan
 from .wanted import Route, Wanted, WrongRoute, parse_all
@@ -20,7 +21,7 @@ def run(params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
     batch = params.get("routes")
     netns = params.get("netns")
     wanted = parse_all([params] if batch is None else batch, batch is not None)
-    with Runner() as runner:
+    with uncollected(), Runner() as runner:
         made, picture = spine.converge(
             lambda: observe(runner, netns, wanted), lambda picture: plan(picture, wanted, netns, runner), check
         )
