@@ -8,6 +8,7 @@ A new target type in the kernel fails the last test here until it is known or na
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -21,7 +22,7 @@ from tests.kernel.devmapper.host import DISKS, Host, dmsetup, zero
 
 B, C = DISKS
 KEY, OTHER_KEY = "0123456789abcdef" * 4, "fedcba9876543210" * 4
-HASH = "5d" * 32
+BLOCK = bytes(4096)
 
 Target = t.Dict[str, t.Any]
 
@@ -161,10 +162,10 @@ CASES = {
             "hash_device": C,
             "data_block_size": 4096,
             "hash_block_size": 4096,
-            "data_blocks": 256,
+            "data_blocks": 1,
             "hash_start_block": 1,
             "algorithm": "sha256",
-            "root_hash": HASH,
+            "root_hash": hashlib.sha256(BLOCK).hexdigest(),
             "salt": "-",
         },
         {
@@ -173,14 +174,15 @@ CASES = {
             "hash_device": C,
             "data_block_size": 4096,
             "hash_block_size": 4096,
-            "data_blocks": 256,
+            "data_blocks": 1,
             "hash_start_block": 1,
             "algorithm": "sha256",
-            "root_hash": HASH,
+            "root_hash": hashlib.sha256(b"\xab\xcd" + BLOCK).hexdigest(),
             "salt": "ABCD",
             "options": ["ignore_zero_blocks", "ignore_corruption"],
         },
         ("state",),
+        (B,),
         more={"readonly": True},
     ),
     "integrity": Case(
@@ -213,7 +215,7 @@ CASES = {
         (B,),
     ),
 }
-LENGTHS = {"writecache": 524288 // 2, "verity": 2048, "snapshot-merge": 2048, "thin-pool": 65536}
+LENGTHS = {"writecache": 524288 // 2, "verity": 8, "snapshot-merge": 2048, "thin-pool": 65536}
 SEPARATE = {"thin": "test_thin"}  # needs a pool with a message sent to it
 CANNOT = {"zoned": "takes zoned disks only"}
 

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must not be left behind, whatever happens: a suspended device, an inactive table, a cookie, half a device."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import typing as t
+
+import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper import udev
+from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices.wanted import WrongDevice
+from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
+
+from tests.kernel.devmapper.host import DISKS, Host, dmsetup
+from tests.kernel.devmapper.test_tasks import stack
+
+B, C = DISKS
+LINE = f"0 8064 linear {B} 0"
+
+# Kills itself where `Mapper`'s method of that name is about to be called for the n-th time.
+KILLED = """
+    import os, signal, sys
+    sys.path.insert(0, {root!r})
+    import tests.conftest
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices import mapper
+    from tests.kernel.devmapper.host import Host
+
+    calls, real = [], mapper.Mapper.{method}
+
+    def deadly(self, *args, **kwargs):
+        calls.append(args)
+        if len(calls) == {number}:
+            {before}
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, *args, **kwargs)
+
+    mapper.Mapper.{method} = deadly
+    Host("").run(**{given!r})
+"""
+
+
+def killed(method: str, number: int, given: dict[str, t.Any], before: str = "pass") -> None:
+    root = str(pathlib.Path(__file__).resolve().parents[3])
+    code = textwrap.dedent(KILLED).format(root=root, method=method, number=number, given=given, before=before)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def settled(ask: t.Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether the watchdog sees to it in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if ask():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def clean(host: Host) -> bool:
+    """No suspended device, no inactive table, no cookie: of slots and semaphores, as listed by the kernel."""
+    devices = host.info(gather=[])["devices"]
+    return not udev.leaked() and not any(one["inactive_table"] or one["state"] != "active" for one in devices)
+
+
+def test_a_refused_table_changes_nothing(host: Host) -> None:
+    name = host.name()
+    host.run(name=name, table=[LINE])
+    with pytest.raises(ChangeFailed, match="the kernel refuses the table.*striped.*divisible"):
+        host.run(name=name, table=[f"0 8065 striped 3 8 {B} 0 {B} 8192 {C} 1"])
+    assert clean(host) and host.table(name) == [LINE.replace(B, "254:16")]
+    with pytest.raises(ChangeFailed, match="the kernel refuses"):  # accepted, and then not live
+        host.run(name=name, table=[f"0 8064 linear {B} 99999999"])
+    assert clean(host) and host.table(name) == [LINE.replace(B, "254:16")]
+    with pytest.raises(ChangeFailed, match="create: .*no such|create: .*refuses"):
+        host.run(name=host.name("new"), table=["0 8 no-such-target"])
+    assert host.device(host.name("new")) is None
+
+
+@pytest.mark.parametrize(("method", "number"), [("load", 1), ("resume", 1), ("settle", 2)])
+def test_killed_on_the_way(host: Host, method: str, number: int) -> None:
+    """Between load and resume, and around: nobody is suspended, nothing waits, and the next run converges."""
+    name = host.name()
+    host.run(name=name, table=[LINE])
+    given = {"name": name, "table": [f"0 8064 linear {C} 0"]}
+    killed(method, number, given)
+    assert settled(lambda: clean(host))
+    assert host.run(**given)["changed"] == (method != "settle")
+    assert host.table(name) == [f"0 8064 linear {os.major(os.stat(C).st_rdev)}:{os.minor(os.stat(C).st_rdev)} 0"]
+
+
+def test_killed_while_a_stack_is_suspended(host: Host) -> None:
+    host.run(devices=stack(host, B, 8192))
+    wanted = stack(host, C, 8192)
+    wanted[0]["table"] = [f"0 8192 delay /dev/mapper/{host.name('middle')} 0 2"]
+    wanted[1]["table"] = [f"0 8192 striped 1 8 /dev/mapper/{host.name('low')} 0"]
+    before = dmsetup("table")
+    check = "import subprocess; assert subprocess.run(['dmsetup', 'info', '-c', '--noheadings', '-o', 'suspended'],"
+    check += " capture_output=True, text=True).stdout.split().count('Suspended') == 3"
+    killed("resume", 1, {"devices": wanted}, before=check)
+    assert settled(lambda: clean(host))
+    assert dmsetup("table") == before
+    assert host.run(devices=wanted)["changed"] and clean(host)
+
+
+@pytest.mark.parametrize("method", ["load", "resume"])
+def test_killed_while_a_device_is_made(host: Host, method: str) -> None:
+    given = {"name": host.name(), "table": [LINE]}
+    killed(method, 1, given)
+    assert settled(lambda: host.device(host.name()) is None)
+    assert clean(host) and host.run(**given)["changed"]
+
+
+@contextlib.contextmanager
+def udevd_stopped() -> t.Iterator[None]:
+    """udevd is there, and does nothing."""
+    pid = subprocess.run(
+        ["systemctl", "show", "-p", "MainPID", "--value", "systemd-udevd"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    os.kill(int(pid), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(int(pid), signal.SIGCONT)
+        subprocess.run(["udevadm", "settle"], check=True)
+
+
+def test_udevd_that_does_nothing(host: Host) -> None:
+    """The deadline holds, the node is there all the same, and no cookie is left."""
+    name = host.name()
+    with udevd_stopped():
+        began = time.monotonic()
+        with pytest.raises(ChangeFailed, match="udev is not through with its rules for .* after 0.5 s"):
+            host.run(name=name, table=[LINE], timeout=0.5)
+        assert time.monotonic() - began < 10
+        assert udev.leaked() == {}
+    assert clean(host)
+    host.apply(name=name, table=[LINE])
+
+
+def test_no_udevd_at_all(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udev, "CONTROL", "/run/udev/none")
+    name, new = host.name("a b"), host.name("c d")
+    with udevd_stopped():
+        done = host.run(name=name, table=[LINE])
+        path = done["device"]["path"]
+        assert os.stat(path).st_rdev == os.makedev(*map(int, done["device"]["dev"].split(":")))
+        renamed = host.run(name=name, state="renamed", new_name=new)["device"]["path"]
+        assert os.path.exists(renamed) and not os.path.lexists(path)
+        host.run(name=new, state="absent")
+        assert not os.path.lexists(renamed)
+
+
+def test_a_busy_device_tells_who_holds_it(host: Host) -> None:
+    low, top = host.name("low"), host.name("top")
+    host.run(devices=[{"name": low, "table": [f"0 131072 linear {B} 0"]}])
+    host.run(devices=[{"name": top, "table": [f"0 131072 linear /dev/mapper/{low} 0"]}])
+    with pytest.raises(ChangeFailed, match=f"EBUSY .*held by the device {top} .* on top of it"):
+        host.run(name=low, state="absent", retry=0)
+    subprocess.run(["mkfs.ext4", "-q", f"/dev/mapper/{top}"], check=True)
+    mounted = f"/mnt/{host.name('mount point')}"
+    script = f"mkdir -p '{mounted}' && mount /dev/mapper/{top} '{mounted}' && exec sleep 60"
+    holder = subprocess.Popen(["unshare", "-m", "sh", "-c", script])
+    try:
+        assert settled(lambda: mounted.replace(" ", r"\040") in _mountinfo(holder.pid))
+        with pytest.raises(ChangeFailed, match=f"a mount on {mounted} in the mount namespace of pid {holder.pid}"):
+            host.run(name=top, state="absent", retry=0.2)
+    finally:
+        holder.kill()
+        holder.wait()
+        os.rmdir(mounted)
+    assert host.run(devices=[{"name": low, "state": "absent"}, {"name": top, "state": "absent"}])["changed"]
+
+
+def _mountinfo(pid: int) -> str:
+    return pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
+
+
+def test_a_disk_that_vanishes(host: Host) -> None:
+    """The device stays usable for tasks: read, moved to another disk, removed."""
+    name, moved = host.name("a"), host.name("b")
+    for one in (name, moved):
+        host.run(name=one, table=[f"0 8064 linear {C} 0"])
+    virtio = os.path.basename(os.path.realpath(f"/sys/block/{C[5:]}/device"))
+    driver = pathlib.Path("/sys/bus/virtio/drivers/virtio_blk")
+    (driver / "unbind").write_text(virtio)
+    try:
+        assert settled(lambda: not os.path.exists(C))
+        assert host.device(name)["state"] == "active"
+        with pytest.raises(WrongDevice, match=f"there is no device {C}"):
+            host.run(name=host.name("c"), table=[f"0 8 linear {C} 0"])
+        assert host.run(name=moved, table=[LINE])["changed"]
+        assert host.run(name=name, state="absent")["changed"]
+        assert clean(host)
+    finally:
+        host.clean()
+        (driver / "bind").write_text(virtio)
+        assert settled(lambda: os.path.exists(C))
