@@ -16,8 +16,8 @@ from typing import NamedTuple
 import processes
 from errors import TestbedError
 
-BOOT_LIMIT = 300.0  # seconds; an idle machine needs about 20
-LOGIN_LIMIT = 60.0
+BOOT_LIMIT = 300.0  # seconds; an idle machine needs about 20, and 50 for dom0
+READY_LIMIT = 120.0
 CONSOLE_LINES = 30
 
 
@@ -80,10 +80,10 @@ def ssh(guest: Guest, *words: str) -> list[str]:
     return ["ssh", *ssh_options(guest), *way_in, *words]
 
 
-def wait_ready(guest: Guest) -> None:
-    """Return when a command has run over SSH; raise with the end of the console if none will."""
+def wait_ready(guest: Guest, command: str) -> None:
+    """Return when the command has succeeded over SSH; raise with the end of the console if it will not."""
     _wait(guest, "an SSH banner", _banner, BOOT_LIMIT)
-    _wait(guest, "a login by SSH", _login, LOGIN_LIMIT)
+    _wait(guest, f"a success of `{command}`", lambda guest: _succeeds(guest, command), READY_LIMIT)
 
 
 def _wait(guest: Guest, what: str, there, limit: float) -> None:
@@ -92,7 +92,7 @@ def _wait(guest: Guest, what: str, there, limit: float) -> None:
         if not guest.alive:
             raise TestbedError(f"{guest.name}: QEMU ended before {what} came.{_last_words(guest)}")
         if time.monotonic() > deadline:
-            raise TestbedError(f"{guest.name}: no {what[3:]} in {limit:.0f} s.{_last_words(guest)}")
+            raise TestbedError(f"{guest.name}: {what} did not come in {limit:.0f} s.{_last_words(guest)}")
         time.sleep(0.5)
 
 
@@ -105,8 +105,8 @@ def _banner(guest: Guest) -> bool:
         return False
 
 
-def _login(guest: Guest) -> bool:
-    done = subprocess.run(ssh(guest, "true"), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+def _succeeds(guest: Guest, command: str) -> bool:
+    done = subprocess.run(ssh(guest, command), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
     return done.returncode == 0
 
 

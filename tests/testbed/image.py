@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build a guest's image from its recipe, once: .cache/testbed/images/NAME-KEY.
 
-An image is a folder: root.ext4, kernel, initrd, the key that logs in (id_ed25519) and the key the
-guest shows (host.pub). It appears whole or not at all, and is never written to afterwards.
+An image is a folder: root.ext4, kernel, initrd (and hypervisor), the key that logs in (id_ed25519) and
+the key the guest shows (host.pub). It appears whole or not at all, and is never written to afterwards.
 """
 
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
 import os
 import shlex
@@ -120,6 +121,7 @@ def _bootstrap(recipe: Recipe, work: Path, log: Path) -> None:
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--dpkgopt=force-confold",
+        *[f'--customize-hook=chroot "$1" {shlex.quote(program)}' for program in recipe.finish],
         recipe.suite,
         str(work / "tree"),
     ]
@@ -128,10 +130,16 @@ def _bootstrap(recipe: Recipe, work: Path, log: Path) -> None:
 
 def _collect(recipe: Recipe, tree: Path, made: Path) -> None:
     for pattern, name in ((recipe.kernel, "kernel"), (recipe.initrd, "initrd")):
-        found = sorted((tree / "boot").glob(pattern))
-        if not found:
-            raise TestbedError(f"the guest's packages brought no /boot/{pattern}")
-        shutil.copy(found[-1], made / name)
+        shutil.copy(_newest(tree, pattern), made / name)
+    if recipe.hypervisor:
+        (made / "hypervisor").write_bytes(gzip.decompress(_newest(tree, recipe.hypervisor).read_bytes()))
+
+
+def _newest(tree: Path, pattern: str) -> Path:
+    found = sorted((tree / "boot").glob(pattern))
+    if not found:
+        raise TestbedError(f"the guest's packages brought no /boot/{pattern}")
+    return found[-1]
 
 
 def _filesystem(recipe: Recipe, tree: Path, image: Path, log: Path) -> None:

@@ -32,16 +32,26 @@ def variables(guest: Guest) -> dict[str, object]:
 
 
 def as_yaml(guests: list[Guest]) -> str:
-    lines = ["---", "hypervisors:", "  hosts:" if guests else "  hosts: {}"]
-    for guest in guests:
-        lines.append(f"    {guest.name}:")
-        lines += [f"      {name}: {json.dumps(value)}" for name, value in variables(guest).items()]
+    lines = ["---"]
+    for group, hosts in _groups(guests).items():
+        lines += [f"{group}:", "  hosts:" if hosts else "  hosts: {}"]
+        for host, values in hosts.items():
+            lines.append(f"    {host}:")
+            lines += [f"      {name}: {json.dumps(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
 
 
 def as_json(guests: list[Guest]) -> str:
-    hosts = {guest.name: variables(guest) for guest in guests}
-    return json.dumps({"hypervisors": {"hosts": hosts}}, indent=1) + "\n"
+    groups = {group: {"hosts": hosts} for group, hosts in _groups(guests).items()}
+    return json.dumps(groups, indent=1) + "\n"
+
+
+def _groups(guests: list[Guest]) -> dict[str, dict[str, dict[str, object]]]:
+    """Each group there is, with the variables of its guests; of some groups no guest may run."""
+    groups: dict[str, dict[str, dict[str, object]]] = {recipe.group: {} for recipe in RECIPES.values()}
+    for guest in guests:
+        groups[RECIPES[guest.name].group][guest.name] = variables(guest)
+    return groups
 
 
 def _wired(wires: tuple[int, ...]) -> list[str]:

@@ -14,6 +14,7 @@ from errors import TestbedError
 from recipes import Recipe
 
 QEMU = "qemu-system-x86_64"
+MODULES = ("kernel", "initrd")  # of a hypervisor
 TRIES = 5  # ports; each may be taken by somebody else between our look and QEMU's bind
 SETTLED = 0.5  # seconds after which QEMU has bound its ports or ended
 
@@ -27,10 +28,9 @@ def argv(recipe: Recipe, name: str, image: Path, folder: Path, port: int) -> lis
     """QEMU in software emulation: a working KVM cannot be told from its device file."""
     return [
         *[QEMU, "-name", name, "-nodefaults", "-no-user-config", "-display", "none"],
-        *["-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", "max"],
+        *["-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", recipe.cpu],
         *["-smp", str(recipe.cpus), "-m", str(recipe.memory_mib)],
-        *["-kernel", str(image / "kernel"), "-initrd", str(image / "initrd")],
-        *["-append", recipe.append],
+        *_boot(recipe, image),
         *["-chardev", _properties(backend="file", id="console", path=folder / "console.log")],
         *["-serial", "chardev:console", "-device", "virtio-rng-pci"],
         *_disk("root", image / "root.ext4", snapshot="on"),
@@ -44,6 +44,16 @@ def argv(recipe: Recipe, name: str, image: Path, folder: Path, port: int) -> lis
     ]
 
 
+def _boot(recipe: Recipe, image: Path) -> list[str]:
+    """The kernel; or a hypervisor by multiboot, whose modules are the kernel with its command line and the ram disk."""
+    if not recipe.hypervisor:
+        return ["-kernel", str(image / "kernel"), "-initrd", str(image / "initrd"), "-append", recipe.append]
+    # A module's name ends at a blank: links in the working directory stand in for paths that may have one.
+    words = [f"kernel {recipe.append}", "initrd"]
+    initrd = ",".join(word.replace(",", ",,") for word in words)
+    return ["-kernel", str(image / "hypervisor"), "-append", recipe.hypervisor_append, "-initrd", initrd]
+
+
 def disks(recipe: Recipe, folder: Path) -> list[Path]:
     return [folder / f"spare{index}.raw" for index in range(1, len(recipe.disks_mib) + 1)]
 
@@ -53,6 +63,8 @@ def launch(recipe: Recipe, name: str, image: Path, folder: Path) -> tuple[subpro
     for disk, size in zip(disks(recipe, folder), recipe.disks_mib):
         with disk.open("wb") as empty:
             empty.truncate(size << 20)
+    for module in MODULES if recipe.hypervisor else ():
+        (folder / module).symlink_to(image / module)
     log = folder / "qemu.log"
     for _attempt in range(TRIES):
         port = _free_port()

@@ -9,6 +9,7 @@ ram disk are patterns inside the guest's own tree: a guest boots the kernel that
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -23,17 +24,24 @@ class Recipe(NamedTuple):
     root_mib: int
     memory_mib: int
     cpus: int
-    wires: tuple[int, ...]  # one data NIC each, eth1 on; those with the same number hear each other
-    disks_mib: tuple[int, ...]  # empty disks, vdb on
+    wires: tuple[int, ...] = ()  # one data NIC each, eth1 on; those with the same number hear each other
+    disks_mib: tuple[int, ...] = ()  # empty disks, vdb on
+    cpu: str = "max"
+    hypervisor: str = ""  # pattern in /boot of what boots the kernel, compressed by gzip; "": nothing does
+    hypervisor_append: str = ""
+    finish: tuple[str, ...] = ()  # programs of the guest that are run in its tree when all is installed
+    ready: str = "true"  # for its shell: succeeds when the guest can be used
+    group: str = "hypervisors"  # of the inventory
 
 
 MASKED = "/dev/null"
+XEN_FILES = Path(__file__).with_name("xen")
 
 INITRAMFS_HOOK = """\
 #!/bin/sh
 [ "$1" = prereqs ] && exit 0
 . /usr/share/initramfs-tools/hook-functions
-manual_add_modules virtio_pci virtio_blk
+manual_add_modules virtio_pci virtio_blk ext4
 """
 
 MANAGEMENT_UNIT = """\
@@ -55,6 +63,31 @@ ExecStart=/sbin/ip route add default via 10.0.2.2 dev eth0
 WantedBy=multi-user.target
 """
 
+COMMON_FILES = {
+    "etc/fstab": "/dev/vda / ext4 defaults,noatime 0 0\n",
+    "etc/initramfs-tools/conf.d/testbed": "MODULES=list\nCOMPRESS=gzip\n",
+    "etc/initramfs-tools/hooks/testbed": INITRAMFS_HOOK,
+    "etc/ssh/sshd_config.d/testbed.conf": "PasswordAuthentication no\nUseDNS no\n",
+    "etc/systemd/system/management.service": MANAGEMENT_UNIT,
+}
+
+COMMON_LINKS = {
+    "etc/systemd/system/multi-user.target.wants/management.service": "../management.service",
+    **{
+        f"etc/systemd/system/{unit}": MASKED
+        for unit in (
+            "apt-daily.timer",
+            "apt-daily-upgrade.timer",
+            "dpkg-db-backup.timer",
+            "e2scrub_all.timer",
+            "e2scrub_reap.service",
+            "fstrim.timer",
+            "getty@tty1.service",
+            "serial-getty@ttyS0.service",
+        )
+    },
+}
+
 DEBIAN = Recipe(
     suite="bookworm",
     packages=(
@@ -71,27 +104,13 @@ DEBIAN = Recipe(
         "zstd",
     ),
     files={
+        **COMMON_FILES,
         "etc/hostname": "debian\n",
         "etc/hosts": "127.0.0.1 localhost debian\n::1 localhost\n",
-        "etc/fstab": "/dev/vda / ext4 defaults,noatime 0 0\n",
-        "etc/initramfs-tools/conf.d/testbed": "MODULES=list\nCOMPRESS=gzip\n",
-        "etc/initramfs-tools/hooks/testbed": INITRAMFS_HOOK,
-        "etc/ssh/sshd_config.d/testbed.conf": "PasswordAuthentication no\nUseDNS no\n",
         # else every new network namespace has a gre0, sit0, ... once their modules are loaded
         "etc/sysctl.d/testbed.conf": "net.core.fb_tunnels_only_for_init_net = 1\n",
-        "etc/systemd/system/management.service": MANAGEMENT_UNIT,
     },
-    links={
-        "etc/systemd/system/multi-user.target.wants/management.service": "../management.service",
-        "etc/systemd/system/apt-daily.timer": MASKED,
-        "etc/systemd/system/apt-daily-upgrade.timer": MASKED,
-        "etc/systemd/system/dpkg-db-backup.timer": MASKED,
-        "etc/systemd/system/e2scrub_all.timer": MASKED,
-        "etc/systemd/system/e2scrub_reap.service": MASKED,
-        "etc/systemd/system/fstrim.timer": MASKED,
-        "etc/systemd/system/getty@tty1.service": MASKED,
-        "etc/systemd/system/serial-getty@ttyS0.service": MASKED,
-    },
+    links=COMMON_LINKS,
     kernel="vmlinuz-*",
     initrd="initrd.img-*",
     append="root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=-1",
@@ -102,4 +121,50 @@ DEBIAN = Recipe(
     disks_mib=(256, 256),
 )
 
-RECIPES = {"debian": DEBIAN}
+# Dom0 of a real Xen; in its kernel's place the hypervisor boots, and takes the kernel as a module.
+XEN = Recipe(
+    suite="bookworm",
+    packages=(
+        "busybox-static",
+        "cpio",
+        "initramfs-tools",
+        "iproute2",
+        "kmod",
+        "linux-image-amd64",
+        "openssh-server",
+        "python3",
+        "systemd-sysv",
+        "udev",
+        "xen-hypervisor-4.17-amd64",
+        "xen-utils-4.17",
+        "xenstore-utils",
+        "zstd",
+    ),
+    files={
+        **COMMON_FILES,
+        "etc/hostname": "xen\n",
+        "etc/hosts": "127.0.0.1 localhost xen\n::1 localhost\n",
+        "etc/xen/answering.cfg": (XEN_FILES / "answering.cfg").read_text(),
+        "usr/local/lib/answering/init": (XEN_FILES / "answering_init").read_text(),
+        "usr/local/lib/answering/make": (XEN_FILES / "answering_make").read_text(),
+    },
+    links={
+        **COMMON_LINKS,
+        "etc/systemd/system/serial-getty@hvc0.service": MASKED,
+        "etc/systemd/system/xendomains.service": MASKED,
+    },
+    kernel="vmlinuz-*",
+    initrd="initrd.img-*",
+    append="root=/dev/vda rw console=hvc0 net.ifnames=0 panic=-1",
+    root_mib=1536,
+    memory_mib=1280,
+    cpus=2,
+    cpu="qemu64",  # under Xen the kernel does not bear all of "max"
+    hypervisor="xen-*-amd64.gz",
+    hypervisor_append="console=com1 com1=115200,8n1 dom0_mem=768M,max:768M noreboot=1",
+    finish=("/usr/local/lib/answering/make",),
+    ready="systemctl is-active -q xen && timeout 20 xenstore-exists /local/domain/0/name",
+    group="xen",
+)
+
+RECIPES = {"debian": DEBIAN, "xen": XEN}

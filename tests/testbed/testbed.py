@@ -92,7 +92,7 @@ def _start(session: Path, name: str, follow: int | None) -> None:
         guests.save(started)
         if follow is not None:
             _guard(session, name, follow)
-        guests.wait_ready(started)
+        guests.wait_ready(started, RECIPES[name].ready)
     except BaseException:
         guests.stop(started)
         raise

@@ -67,4 +67,4 @@ def stop(session: str) -> None:
 def _variables(session: str) -> dict[str, dict]:
     argv = testbed(session, "inventory", "--json")
     told = subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout
-    return json.loads(told)["hypervisors"]["hosts"]
+    return {name: values for group in json.loads(told).values() for name, values in group["hosts"].items()}

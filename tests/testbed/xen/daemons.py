@@ -103,6 +103,11 @@ class Daemon:
         raise RuntimeError(f"{self.kind} xenstored did not start: {log[-2000:]}")
 
     @property
+    def environment(self) -> dict[str, str]:
+        """In which libxs, and who looks as it does, finds the daemon."""
+        return {"XENSTORED_RUNDIR": str(self.folder)}
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
