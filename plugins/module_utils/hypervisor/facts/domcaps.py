@@ -13,6 +13,7 @@ import typing as t
 from xml.etree.ElementTree import Element
 
 from ..errors import NotSupported, Refused
+from ..schema import number
 from .node import Node
 from .values import integer, text
 
@@ -148,5 +149,6 @@ def feature(root: Element, name: str) -> dict[str, t.Any] | None:
     found = root.find(f"features/{name}")
     if found is None:
         return None
-    details = {child.tag: text(child) for child in found if child.tag not in ("enum", "cpu0Id") and text(child)}
+    told = ((child.tag, text(child)) for child in found if child.tag not in ("enum", "cpu0Id"))
+    details = {tag: number(said) for tag, said in told if said}
     return {"supported": supported(found), **details, **_enums(found)}

@@ -9,6 +9,7 @@ import typing as t
 from xml.etree.ElementTree import Element
 
 from ..errors import KvmError
+from ..schema import number
 from .node import Node
 from .values import attr, integer, kib, known, ranges, text, version, whole
 
@@ -85,8 +86,12 @@ def _cache(bank: Element) -> dict[str, t.Any]:
         "type": bank.get("type"),
         "size_kib": kib(bank, attribute="size"),
         "cpus": bank.get("cpus"),
-        **({"allocation": [dict(one.attrib) for one in bank.iterfind("control")]} if len(bank) else {}),
+        **({"allocation": [_numbers(one) for one in bank.iterfind("control")]} if len(bank) else {}),
     }
+
+
+def _numbers(element: Element) -> dict[str, t.Any]:
+    return {name: number(value) for name, value in element.items()}
 
 
 def versions(source: Node) -> dict[str, t.Any]:
