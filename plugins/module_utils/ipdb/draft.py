@@ -43,10 +43,11 @@ class Draft:
         tolerates: frozenset[int] = frozenset(),
     ) -> None:
         """A step, with what the model lost since the one before it."""
-        effects = tuple(place for place in self.model.taken() if place != (table, key))
-        where = self.after.places.get((table, key), "")
+        mine = (table, key)
+        lost, reached = (tuple(place for place in places if place != mine) for places in self.model.taken())
+        where = self.after.places.get(mine, "")
         self.steps.append(
-            Step(wave, table, key, how, tuple(actions), self.lines, interrupts, effects, tolerates, where)
+            Step(wave, table, key, how, tuple(actions), self.lines, interrupts, lost, reached, tolerates, where)
         )
 
     def cannot(self, wave: tuple[float, ...], index: int, reason: str) -> None:

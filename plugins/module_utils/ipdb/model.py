@@ -33,6 +33,7 @@ class Model:
         self.unsure: set[Place] = set()
         self.dirty: set[int] = set()  # links that are not as in the picture any more
         self._lost: dict[Place, None] = {}
+        self._reached: dict[Place, None] = {}
         self._keys: dict[str, dict[int, list[Key]]] = {}
         self._above: dict[int, list[int]] | None = None
         self._ports: dict[int, dict[int, None]] = {}
@@ -71,11 +72,12 @@ class Model:
 
     # Losses
 
-    def taken(self) -> tuple[Place, ...]:
-        """What was lost since this was asked last."""
-        lost = tuple(self._lost)
+    def taken(self) -> tuple[list[Place], list[Place]]:
+        """What was lost, and which links were changed, since this was asked last."""
+        lost, reached = list(self._lost), list(self._reached)
         self._lost.clear()
-        return lost
+        self._reached.clear()
+        return lost, reached
 
     def lose(self, table: str, key: Key, unsure: bool = False) -> None:
         if getattr(self, table).pop(key, None) is not None:
@@ -109,6 +111,7 @@ class Model:
     def change(self, index: int) -> Object:
         """The link, to be changed."""
         self.dirty.add(index)
+        self._reached["links", index] = None
         return self.links[index]
 
     def add(self, index: int, one: Object) -> None:

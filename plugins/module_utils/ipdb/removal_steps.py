@@ -32,9 +32,20 @@ def plan_removals(draft: Draft, fresh: t.Sequence[int], anew: t.Mapping[int, t.S
     early = [
         index
         for index, one in draft.before.links.items()
-        if index not in after and (one.get("kind") in kinds or names & {one["ifname"], *one.get("altnames", ())})
+        if index not in after
+        and (
+            one.get("kind") in kinds
+            or names & {one["ifname"], *one.get("altnames", ())}
+            or _regrouped(draft, below(one))  # a link has macvlans on it, or a master
+        )
     ]
     _remove(draft, [*anew, *early], waves.REMOVE_FIRST, anew)
+
+
+def _regrouped(draft: Draft, index: int) -> bool:
+    """Whether a link gets another master."""
+    then = draft.after.links.get(index)
+    return then is not None and then["master"] not in (0, draft.before.links[index]["master"])
 
 
 def remove_last(draft: Draft) -> None:

@@ -47,8 +47,8 @@ class Step(t.NamedTuple):
     """`how` is done to the object `key` of `table`; steps of one wave do not depend on each other.
 
     `interrupts`: a sentence where traffic is interrupted, else "". `effects`: what the kernel takes along, by table and
-    key; what of it is wanted comes back in later steps. `tolerates`: errnos that mean it is as wanted already.
-    `where`: the place in the user's input that asks for it.
+    key; what of it is wanted comes back in later steps. `reached`: links that the kernel changes along with it.
+    `tolerates`: errnos that mean it is as wanted already. `where`: the place in the user's input that asks for it.
     """
 
     wave: tuple[float, ...]
@@ -59,6 +59,7 @@ class Step(t.NamedTuple):
     lines: Lines
     interrupts: str = ""
     effects: tuple[Place, ...] = ()
+    reached: tuple[Place, ...] = ()
     tolerates: frozenset[int] = frozenset()
     where: str = ""
 
@@ -91,5 +92,5 @@ def touched(waves: Waves) -> list[list[t.Any]]:
     for wave in waves:
         for step in wave:
             seen[step.table, step.key] = None
-            seen.update(dict.fromkeys(step.effects))
+            seen.update(dict.fromkeys((*step.effects, *step.reached)))
     return [[table, list(key) if isinstance(key, tuple) else key] for table, key in seen]

@@ -16,11 +16,9 @@ from .lines import name
 from .picture import Object, route_key
 from .wanting import Wanting
 
-Way = t.Tuple[int, int, int, int]  # bits of the family, length, number of the network, link
-
 
 def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-    ways: list[Way] | None = None
+    ways = Ways(wanting)
     for want in parse_all(items, True):
         key = route_key(want.fields)
         now = wanting.table("routes").get(key)
@@ -30,12 +28,18 @@ def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]]) -> None:
                 wanting.drop("routes", key)
             continue
         wanting.say("routes", key, want.where, want.fields)
-        fields = _resolved(wanting, want)
-        if now and not differing(want.fields, _named(wanting, now, want)):
+        if now and not differing(want.fields, _named(wanting, now, want)) and not _moves(want, now, ways):
             continue
-        if ways is None:
-            ways = _ways(wanting)
-        wanting.put("routes", key, _whole({**(kept(now) if now else {}), **fields}, ways))
+        fields = {**(kept(now) if now else {}), **_resolved(wanting, want)}
+        wanting.put("routes", key, _whole(fields, ways))
+
+
+def _moves(want: Wanted, now: Object, ways: Ways) -> bool:
+    """Whether the gateway is to be found on another link than the route's, which the task does not name."""
+    gateway = want.fields.get("gateway")
+    if not ways.change or not gateway or "dev" in want.fields:
+        return False
+    return ways.link_to(gateway) not in (None, now.get("oif"))
 
 
 def _named(wanting: Wanting, now: Object, want: Wanted) -> Object:
@@ -73,27 +77,47 @@ def _index(wanting: Wanting, want: Wanted, dev: str) -> int:
     return index
 
 
-def _ways(wanting: Wanting) -> list[Way]:
-    """The networks that links are in, the narrowest first."""
-    ways = []
-    links = wanting.table("links")
-    for one in wanting.table("addresses").values():
-        if one["index"] not in links:
-            continue
-        raw = ip_bytes(one.get("address") or one["local"])
-        bits = len(raw) * 8
-        number = int.from_bytes(raw, "big") >> (bits - one["prefixlen"])
-        ways.append((bits, one["prefixlen"], number, one["index"]))
-    return sorted(ways, key=lambda way: -way[1])
+class Ways:
+    """The networks that wanted links are in; `change` if they are not what they were."""
+
+    def __init__(self, wanting: Wanting) -> None:
+        self.change = any(wanting.table(name) is not wanting.before.table(name) for name in ("links", "addresses"))
+        self._wanting = wanting
+        # By bits of the family and length, the longest first: links by the number of the network.
+        self._networks: list[tuple[int, int, dict[int, set[int]]]] | None = None
+
+    def link_to(self, gateway: str) -> int | None:
+        """The link in whose network a gateway lies; None where there is none, or more than one as narrow."""
+        if self._networks is None:
+            self._networks = self._read()
+        raw = ip_bytes(gateway)
+        bits, number = len(raw) * 8, int.from_bytes(raw, "big")
+        for width, length, links in self._networks:
+            found = links.get(number >> (bits - length)) if width == bits else None
+            if found:
+                return next(iter(found)) if len(found) == 1 else None
+        return None
+
+    def _read(self) -> list[tuple[int, int, dict[int, set[int]]]]:
+        found: dict[tuple[int, int], dict[int, set[int]]] = {}
+        there = self._wanting.table("links")
+        for one in self._wanting.table("addresses").values():
+            if one["index"] not in there:
+                continue
+            raw = ip_bytes(one.get("address") or one["local"])
+            bits, length = len(raw) * 8, one["prefixlen"]
+            number = int.from_bytes(raw, "big") >> (bits - length)
+            found.setdefault((bits, length), {}).setdefault(number, set()).add(one["index"])
+        return [(*key, found[key]) for key in sorted(found, reverse=True)]
 
 
-def _whole(fields: Object, ways: t.Sequence[Way]) -> Object:
+def _whole(fields: Object, ways: Ways) -> Object:
     """The route as the kernel will show it; `free` says what only it can know."""
     hops = fields.get("nexthops") or [fields]
     for hop in hops:
         gateway = hop.get("gateway")
         if gateway and "oif" not in hop:
-            found = _link_to(gateway, ways)
+            found = ways.link_to(gateway)
             if found is not None:
                 hop["oif"] = found
     body = route.new(fields).body
@@ -105,12 +129,3 @@ def _whole(fields: Object, ways: t.Sequence[Way]) -> Object:
     elif shown["family"] == "inet6" and shown.get("type") in ("blackhole", "unreachable", "prohibit", "throw"):
         shown["free"] = ["oif"]  # that of lo
     return shown
-
-
-def _link_to(gateway: str, ways: t.Sequence[Way]) -> int | None:
-    """The link in whose network a gateway lies; None where there is none, or more than one as narrow."""
-    raw = ip_bytes(gateway)
-    bits, number = len(raw) * 8, int.from_bytes(raw, "big")
-    fits = [way for way in ways if way[0] == bits and number >> (bits - way[1]) == way[2]]
-    best = {way[3] for way in fits if way[1] == fits[0][1]}
-    return best.pop() if len(best) == 1 else None

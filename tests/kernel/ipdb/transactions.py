@@ -55,14 +55,16 @@ class Bench(LinkBench):
         """A transaction as it has to be: applied, verified, and nothing left to do the second time."""
         plan = self.plan(**params)
         outcome = apply.transact(self.channel, plan.before, plan.after)
-        assert not outcome.meanwhile
-        assert self.plan(**params).review() == []
+        assert not outcome.meanwhile, outcome.meanwhile
+        again = self.plan(**params).review()
+        assert again == [], again
         return plan
 
     def roll_back(self, plan: Plan) -> None:
         """Back to where the plan began, of which nothing but its journal is left."""
         places = json.loads(json.dumps(touched(plan.waves)))
-        assert apply.rollback(self.channel, plan.before, places) == []
+        stuck = apply.rollback(self.channel, plan.before, places)
+        assert stuck == [], stuck
 
     def there_and_back(self, **params: t.Any) -> Plan:
         """Applied, taken back, equal to before; then applied for good."""
@@ -78,6 +80,5 @@ def assert_same(now: Picture, before: Picture) -> None:
     """Every field of every object, but for the order of links."""
     for name in KEYS:
         mine, theirs = now.table(name), before.table(name)
-        assert {key: one for key, one in mine.items() if theirs.get(key) != one} == {
-            key: one for key, one in theirs.items() if mine.get(key) != one
-        }, name
+        other = {key: (theirs.get(key), mine.get(key)) for key in {*mine, *theirs} if mine.get(key) != theirs.get(key)}
+        assert not other, f"{name}, before and now: {other}"

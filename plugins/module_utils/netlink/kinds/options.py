@@ -54,8 +54,8 @@ def missing(kind: Kind, options: Options) -> list[str]:
     return [name for name in kind.required if not {name, f"{name}6"} & there]
 
 
-# Shown as off by kernels that were built without them, and refused even as that.
-BUILT_WITHOUT = ("vlan_filtering", "mst_enabled")
+# Shown as off, and refused even as that: by kernels that were built without them, and by bonds that watch no link.
+REFUSED_AS_OFF = ("vlan_filtering", "mst_enabled", "updelay", "downdelay", "peer_notify_delay")
 
 
 def creating(kind: Kind, current: Options) -> dict[str, t.Any]:
@@ -67,7 +67,7 @@ def creating(kind: Kind, current: Options) -> dict[str, t.Any]:
     options = {
         name: value
         for name, value in current.items()
-        if name in kind.table and name not in unsent and (value or name not in BUILT_WITHOUT)
+        if name in kind.table and name not in unsent and (value or name not in REFUSED_AS_OFF)
     }
     while True:
         try:
