@@ -201,6 +201,7 @@ from fnmatch import fnmatch
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.netlink.facts_read import read
 
 SUBSETS = frozenset(

@@ -320,6 +320,7 @@ vlans:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.netlink.channel import NetlinkSocket
 from ..module_utils.netlink.show_read import READERS, gather
 

@@ -185,6 +185,7 @@ routes:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.netlink.routes import spec, task
 
 

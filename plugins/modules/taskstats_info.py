@@ -401,6 +401,7 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.netlink.taskstats import report
 
 ARGUMENTS = {
