@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 import socket
 import struct
 import typing as t
@@ -505,18 +506,18 @@ def _alike(routes: t.Sequence[t.Mapping[str, t.Any]], start: int) -> tuple[list[
     rest = dict(routes[start])
     family = AF_INET6 if ":" in str(rest.pop("dst", "")) else AF_INET
     most, pton = BITS[family], socket.inet_pton
+    size, rest_of = len(rest) + 1, operator.itemgetter(*(rest or ["dst"]))
+    common = rest_of(rest) if rest else None
     addresses, lengths = [], bytearray()
     for route in itertools.islice(routes, start, None):
-        other = dict(route)
-        target = other.pop("dst", None)
-        if other != rest or not isinstance(target, str):
-            break
-        address, slash, bits = target.partition("/")
-        length = LENGTHS.get(bits, 0) if slash else most
         try:
+            if len(route) != size or (rest and rest_of(route) != common):
+                break
+            address, slash, bits = route["dst"].partition("/")
             raw = pton(family, address)
-        except (OSError, ValueError):
-            break  # of the other family, a default route, or wrong
+        except (LookupError, AttributeError, TypeError, OSError, ValueError):
+            break  # other fields, the other family, a default route, or wrong
+        length = LENGTHS.get(bits, 0) if slash else most
         if not 0 < length <= most:
             break
         addresses.append(raw)
