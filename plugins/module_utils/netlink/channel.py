@@ -16,7 +16,9 @@ import typing as t
 from .errors import DumpInterrupted, NetlinkError, NetlinkOverrun, NetlinkTimeout
 from .exchange import Alike, Batch, Decode, Dump, chunks
 from .message import Request
-from .netns import NetNS, opened_in
+
+if t.TYPE_CHECKING:
+    from .netns import NetNS
 
 NETLINK_ROUTE, NETLINK_GENERIC = 0, 16
 
@@ -46,6 +48,17 @@ def uncollected() -> t.Iterator[None]:
             gc.enable()
 
 
+def _opened(protocol: int, netns: NetNS) -> socket.socket:
+    def here() -> socket.socket:
+        return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+
+    if netns is None:
+        return here()
+    from .netns import opened_in
+
+    return opened_in(netns, here)
+
+
 class NetlinkSocket:
     """A conversation with the kernel in one network namespace.
 
@@ -57,9 +70,7 @@ class NetlinkSocket:
     def __init__(self, protocol: int = NETLINK_ROUTE, netns: NetNS = None, timeout: float = 30.0) -> None:
         self.timeout = timeout
         self.netns = netns
-        self._sock = opened_in(
-            netns, lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-        )
+        self._sock = _opened(protocol, netns)
         try:
             self._tune(protocol)
             self._sock.bind((0, 0))

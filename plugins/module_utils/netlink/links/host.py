@@ -10,13 +10,13 @@ import typing as t
 
 from ..channel import NetlinkSocket
 from ..errors import NetlinkError
-from ..netns import NetNS
 from ..rtnl import address, link
 from ..rtnl.numbers import AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC
 from .found import below
 
 if t.TYPE_CHECKING:
     from ..genl import GenericSocket
+    from ..netns import NetNS
     from .runner import Runner
 
 FEW = 16  # up to so many links are asked for one by one; more are cheaper to have in one dump
@@ -131,7 +131,7 @@ class Host:
             self._by_name[name] = found["ifindex"]
 
 
-class Hosts(t.Dict[NetNS, Host]):
+class Hosts(t.Dict[t.Union[None, str, int], Host]):
     """The namespaces of one look, each opened when first asked for."""
 
     def __init__(self, run: Runner) -> None:

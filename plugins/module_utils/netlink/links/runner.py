@@ -12,11 +12,11 @@ import typing as t
 from ..channel import NetlinkSocket
 from ..errors import NetlinkError
 from ..message import Request
-from ..netns import NetNS, open_file
 from ..rtnl import link
 
 if t.TYPE_CHECKING:
     from ..genl import GenericSocket
+    from ..netns import NetNS
 
 MANY = 32  # names to resolve in one wave that are worth a dump
 
@@ -55,6 +55,8 @@ class Place:
 
     def netns_file(self, netns: str) -> int:
         """A file descriptor of a namespace, good until the wave is over."""
+        from ..netns import open_file
+
         self._files.append(open_file(netns))
         return self._files[-1]
 
