@@ -41,7 +41,7 @@ class Listed(t.NamedTuple):
 def _decoding(what: str) -> t.Iterator[None]:
     try:
         yield
-    except (WireError, struct.error, OverflowError) as error:
+    except (ValueError, struct.error, OverflowError) as error:  # WireError is a ValueError
         raise DmDecodeError(f"the device-mapper's {what} cannot be read: {error}") from None
 
 
@@ -68,13 +68,14 @@ def _bytes(text: str, what: str) -> bytes:
 
 def decode_table(answer: Answer) -> list[Line]:
     """The lines of TABLE_STATUS or DEV_WAIT; here `next` counts from the first one."""
-    data, lines, place = answer.payload, [], 0
+    data, lines, place, size = answer.payload, [], 0, SPEC.size
     with _decoding("table or status"):
-        for _unused in range(answer.target_count):
-            start, length, _status, following, kind = Cursor(data, place).unpack(SPEC)
+        for _unused in range(answer.target_count):  # thousands of them: nothing but what is needed a line
+            start, length, _status, following, kind = SPEC.unpack_from(data, place)
+            params = data[place + size : data.index(b"\0", place + size)]
+            lines.append((start, length, _padded(kind), params.decode("utf-8", "surrogateescape")))
             if following <= place:
                 raise WireError(f"a line at {place} is followed by one at {following}")
-            lines.append((start, length, _padded(kind), _string(data, place + SPEC.size)))
             place = following
     return lines
 

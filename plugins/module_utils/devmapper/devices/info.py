@@ -85,7 +85,7 @@ def _device(mapper: Mapper, found: t.Any, picture: Picture, gather: t.Collection
     if "table" not in gather:
         del out["table"]
     elif found.inactive:
-        out["waiting"] = [line.shown_line(one, picture) for one in found.inactive]
+        out["waiting"] = line.shown_table(found.inactive, picture)
     if "status" in gather:
         out["status"] = [_status(one) for one in mapper.target_status(found.listed.name)]
     if "deps" in gather:

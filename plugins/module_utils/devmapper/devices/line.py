@@ -11,30 +11,20 @@ from .. import constants as c
 from .. import mangle
 from ..header import dev_text
 from ..payload import Line
-from ..targets import grammar, secrets
+from ..targets import equality, secrets
 from .picture import MAPPER, Found, Picture
-
-
-def spelling(picture: Picture) -> grammar.Spell:
-    known: dict[str, str] = {}
-
-    def spell(kind: str, word: str) -> str:
-        if kind != grammar.DEVICE and (kind != "option" or ":" not in word and "/" not in word):
-            return word
-        if word not in known:
-            known[word] = picture.shown(word)
-        return known[word]
-
-    return spell
 
 
 def target_lines(lines: t.Sequence[Line], picture: Picture) -> list[str]:
     """`start length type arguments`, devices by their paths, without keys."""
-    spell = spelling(picture)
+    shown = equality.once(picture.shown)
     return [
-        f"{start} {length} {kind} {secrets.hidden(kind, params, spell)}".rstrip()
-        for start, length, kind, params in lines
+        f"{start} {length} {kind} {arguments(kind, params, shown)}".rstrip() for start, length, kind, params in lines
     ]
+
+
+def arguments(kind: str, params: str, shown: t.Callable[[str], str]) -> str:
+    return equality.with_devices(secrets.hidden(kind, params), shown)
 
 
 def state_of(found: Found) -> str:
@@ -54,13 +44,13 @@ def text(
     return "\n".join(["  ".join(head), *(f"{name}  {line}" for line in lines)])
 
 
-def found_text(found: Found, picture: Picture, more: t.Sequence[str] = ()) -> str:
+def found_text(found: Found, lines: t.Sequence[str], more: t.Sequence[str] = ()) -> str:
     return text(
         plain(found.listed.name),
         state_of(found),
         found.has(c.READONLY),
         plain(found.listed.uuid),
-        target_lines(found.live, picture),
+        lines,
         more,
     )
 
@@ -84,16 +74,14 @@ def shown(found: Found, picture: Picture) -> dict[str, t.Any]:
         "deferred_remove": found.has(c.DEFERRED_REMOVE),
         "live_table": found.has(c.ACTIVE_PRESENT),
         "inactive_table": found.has(c.INACTIVE_PRESENT),
-        "table": [shown_line(line, picture) for line in found.live],
+        "table": shown_table(found.live, picture),
     }
     return out
 
 
-def shown_line(line: Line, picture: Picture) -> dict[str, t.Any]:
-    start, length, kind, params = line
-    return {
-        "start": start,
-        "length": length,
-        "type": kind,
-        "args": secrets.hidden(kind, params, spelling(picture)),
-    }
+def shown_table(lines: t.Sequence[Line], picture: Picture) -> list[dict[str, t.Any]]:
+    shown = equality.once(picture.shown)
+    return [
+        {"start": start, "length": length, "type": kind, "args": arguments(kind, params, shown).rstrip()}
+        for start, length, kind, params in lines
+    ]

@@ -38,6 +38,7 @@ class Planner:
 
     def __init__(self, mapper: Mapper, picture: Picture, wanted: t.Sequence[Wanted], check: bool) -> None:
         self.mapper, self.picture, self.check = mapper, picture, check
+        self.texts: dict[int, list[str]] = {}
         self.works = [self._work(want) for want in wanted]
         self.new = {work.name for work in self.works if work.found is None and work.want.state == "present"}
 
@@ -93,7 +94,7 @@ class Planner:
         for device in equality.devices(want.table or []):
             name = self.picture.mapper_name(device)
             known = name in self.new or name in self.picture.names if name else self._exists(device)
-            if not known and device != "-":
+            if not known:
                 raise WrongDevice(f"{_at(want)}the table of {line.plain(work.name)}: there is no device {device}")
 
     def _exists(self, device: str) -> bool:
@@ -340,7 +341,7 @@ class Planner:
     ) -> Change:
         want, found = work.want, work.found
         more = self._more(work)
-        before = line.found_text(found, self.picture, more[0]) if found else ""
+        before = line.found_text(found, self._lines(found.live), more[0]) if found else ""
         if lines is None:
             lines = want.table if want.table is not None else (found.live if found else [])
         if lines is want.table and found and self._same_text(want.table or [], found):
@@ -350,11 +351,19 @@ class Planner:
             state = line.state_of(found)
         uuid = line.plain(want.new_uuid or want.uuid or (found.listed.uuid if found else ""))
         name = line.plain(shown or work.name)
-        targets = line.target_lines(lines, self.picture)
+        targets = self._lines(lines)
         after = line.text(name, state, readonly, uuid, targets, more[1]) if state else ""
-        if before and after and targets == line.target_lines(found.live if found else [], self.picture):
+        if before and after and targets == self._lines(found.live if found else []):
             after = _mark_keys(after, want, found)
         return Change(line.plain(work.name), how, before, after, do, undo, wave, want.where)
+
+    def _lines(self, lines: t.Sequence[Line]) -> list[str]:
+        """A table as text, made once; the tables live as long as this does."""
+        if not lines:
+            return []
+        if id(lines) not in self.texts:
+            self.texts[id(lines)] = line.target_lines(lines, self.picture)
+        return self.texts[id(lines)]
 
     def _same_text(self, wanted: list[Line], found: Found) -> bool:
         return equality.same_table(wanted, found.live, self.picture.resolve)

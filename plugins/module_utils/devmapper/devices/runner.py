@@ -12,7 +12,7 @@ from ..errors import DmError
 from ..header import dev_text
 from ..nodes import block_device
 from ..payload import Line
-from ..targets import equality, grammar
+from ..targets import equality
 from .mapper import Mapper
 from .watchdog import lock_memory
 
@@ -110,9 +110,7 @@ def numbered(mapper: Mapper, lines: Lines) -> list[Line]:
 
     picture: list[Picture] = []
 
-    def spell(kind: str, word: str) -> str:
-        if kind != grammar.DEVICE and not (kind == "option" and word.startswith("/dev/")):
-            return word
+    def spell(word: str) -> str:
         if not word.startswith("/dev/mapper/"):
             dev = block_device(word) if word.startswith("/") else None
             return word if dev is None else dev_text(dev)
@@ -120,7 +118,8 @@ def numbered(mapper: Mapper, lines: Lines) -> list[Line]:
             picture.append(Picture({one.name: one for one in mapper.devices()}, {}))
         return picture[0].resolve(word)
 
-    return [(start, length, kind, equality.spelt(kind, params, spell)) for start, length, kind, params in lines]
+    known = equality.once(spell)
+    return [(start, length, kind, equality.with_devices(params, known)) for start, length, kind, params in lines]
 
 
 def revive(mapper: Mapper, old: Revive) -> None:

@@ -23,6 +23,8 @@ Line = t.Tuple[int, int, str, str]
 Resolve = t.Callable[[str], str]  # a device as written -> `major:minor`, or as written where it is not there
 
 NUMBERS = re.compile(r"(\d+):(\d+)\Z")
+# A word that is a device in whatever target: a number or a path. No other argument looks so.
+DEVICES = re.compile(r"(?<!\S)(?:\d+:\d+(?!\S)|/(?:[^\s\\]|\\.)*)")
 
 
 def resolved(device: str) -> str:
@@ -65,30 +67,44 @@ def same_params(kind: str, wanted: str, live: str, resolve: Resolve = resolved) 
 
 def same_table(wanted: t.Sequence[Line], live: t.Sequence[Line], resolve: Resolve = resolved) -> bool:
     """Whether loading `wanted` would change nothing of `live`."""
-    known: dict[str, str] = {}  # resolving asks the file system: once a device
+    cached = once(resolve)
+    return len(wanted) == len(live) and all(
+        one == other
+        or (
+            one[:3] == other[:3]
+            and (with_devices(one[3], cached) == other[3] or same_params(*one[2:], other[3], cached))
+        )
+        for one, other in zip(wanted, live)
+    )
+
+
+def once(spell: Resolve) -> Resolve:
+    """`spell`, which asks the file system only once about each device."""
+    known: dict[str, str] = {}
 
     def cached(device: str) -> str:
         if device not in known:
-            known[device] = resolve(device)
+            known[device] = spell(device)
         return known[device]
 
-    if [line[:3] for line in wanted] != [line[:3] for line in live]:
-        return False
-    return all(one[3] == other[3] or same_params(one[2], one[3], other[3], cached) for one, other in zip(wanted, live))
+    return cached
+
+
+def with_devices(params: str, spell: Resolve) -> str:
+    """The arguments with every device spelt anew; `spell` takes and gives it without backslashes."""
+
+    def found(match: t.Match[str]) -> str:
+        word = match.group()
+        plain = spell(word if "\\" not in word else grammar.split(word)[0])
+        return grammar.join([plain]) if grammar.SPECIAL.search(plain) else plain
+
+    return DEVICES.sub(found, params)
 
 
 def devices(lines: t.Iterable[Line]) -> list[str]:
     """The devices that a table mentions, as written, each once."""
-    found: dict[str, None] = {}
-
-    def note(kind: str, word: str) -> str:
-        if kind == grammar.DEVICE or (kind == "option" and (word.startswith("/dev/") or NUMBERS.match(word))):
-            found[word] = None
-        return word
-
-    for _start, _length, kind, params in lines:
-        spelt(kind, params, note)
-    return list(found)
+    words = dict.fromkeys(word for line in lines for word in DEVICES.findall(line[3]))
+    return [word if "\\" not in word else grammar.split(word)[0] for word in words]
 
 
 def spelt(kind: str, params: str, spell: grammar.Spell) -> str:

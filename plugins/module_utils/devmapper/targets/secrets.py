@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ..errors import DmValueError
@@ -63,23 +62,18 @@ def _secret(kind: str, word: str) -> str:
     return ""
 
 
-def hiding(spell: grammar.Spell) -> grammar.Spell:
-    """`spell`, which then shows no key."""
-
-    def hide(kind: str, word: str) -> str:
-        secret = _secret(kind, word)
-        if not secret:
-            return spell(kind, word)
-        return HIDDEN if secret == word else f"{word[: -len(secret)]}{HIDDEN}"
-
-    return hide
+def _hide(kind: str, word: str) -> str:
+    secret = _secret(kind, word)
+    if not secret:
+        return word
+    return HIDDEN if secret == word else f"{word[: -len(secret)]}{HIDDEN}"
 
 
-def hidden(kind: str, params: str, spell: grammar.Spell = grammar.as_is) -> str:
+def hidden(kind: str, params: str) -> str:
     """The arguments without keys; none at all where they cannot be told apart."""
     if kind not in WITH_SECRETS:
-        return grammar.join(spell("option", word) for word in grammar.split(params))
-    return spelt(kind, params, hiding(spell)) if _fits(kind, params) else HIDDEN
+        return params
+    return spelt(kind, params, _hide) if _fits(kind, params) else HIDDEN
 
 
 def _fits(kind: str, params: str) -> bool:
@@ -88,10 +82,3 @@ def _fits(kind: str, params: str) -> bool:
     except DmValueError:
         return False
     return True
-
-
-def without_keys(text: str, lines: t.Iterable[Line]) -> str:
-    """An error's text without the keys of the table that it is about."""
-    for key in keys(lines):
-        text = re.sub(re.escape(key), HIDDEN, text, flags=re.IGNORECASE)
-    return text
