@@ -107,7 +107,7 @@ def talk(monkeypatch, clock):
     """`talk(kernel)`: a NetlinkSocket whose other end is `kernel`."""
 
     def open_to(kernel):
-        monkeypatch.setattr(channel, "opened_in", lambda netns, open_it: kernel)
+        monkeypatch.setattr(channel, "_opened", lambda protocol, netns: kernel)
         return NetlinkSocket(timeout=5)
 
     return open_to
