@@ -91,7 +91,8 @@ def _or_empty(word: str) -> str:
 def areas(text: str, span: Span) -> list[Area]:
     """The answer to a reading of areas of a region with that geometry. Raises DmDecodeError.
 
-    The whole text is checked and split in one go: ten thousand areas are an everyday size.
+    The whole text is checked and split in one go: ten thousand areas are an everyday size. The last area is cut at the
+    region's end, which the kernel (6.1) does when it counts, but not when it tells.
     """
     bins = len(span.bounds) + 1 if span.bounds else 0
     if not _printed(bins).fullmatch(text):
@@ -101,6 +102,8 @@ def areas(text: str, span: Span) -> list[Area]:
     if not span.precise:
         for place in TIMES:
             numbers[place + 2 :: width] = [number * unit(False) for number in numbers[place + 2 :: width]]
+    if numbers:
+        numbers[1 - width] = max(0, min(numbers[1 - width], span.start + span.length - numbers[-width]))
     return [
         Area(
             numbers[at],

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The messages that statistics are asked for with (Linux Documentation/admin-guide/device-mapper/statistics.rst).
 
-All go to sector 0 of a device. Sectors have 512 bytes. The kernel splits a message at blanks; a backslash takes the
-meaning off the byte after it.
+All go to sector 0 of a device. Sectors have 512 bytes. The kernel splits a message at blanks, for which it also takes
+the byte 0xa0, of which UTF-8 has plenty; a backslash takes the meaning off the byte after it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typing as t
 from ..errors import DmValueError
 from .bounds import Bounds, need_precise, unit
 
-SPECIAL = re.compile(r"([\s\\])")
+SPECIAL = re.compile(rb"([\t-\r \xa0\\])")
 
 
 class Span(t.NamedTuple):
@@ -58,13 +58,14 @@ def _program(program_id: str) -> str:
     """The kernel lists program ids as they are, so that one with a blank could not be told from what follows it."""
     if re.search(r"[\s\\\0]", program_id):
         raise DmValueError(f"the program id {program_id!r} has a blank, backslash or NUL in it")
-    return program_id
+    return escaped(program_id)
 
 
 def escaped(text: str) -> str:
     if "\0" in text or "\n" in text:
         raise DmValueError("auxiliary data of a region cannot have a NUL or a line end")
-    return SPECIAL.sub(r"\\\1", text)
+    raw = SPECIAL.sub(rb"\\\1", text.encode("utf-8", "surrogateescape"))
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def listing(program_id: str = "") -> str:

@@ -87,7 +87,7 @@ def checked_alias(alias: str) -> str:
 
 def _pieces(one: Device, params: t.Mapping[str, t.Any]) -> list[Piece]:
     if params["segments"]:
-        return [_piece({**params, "start": start, "length": length}, 0) for start, length in one.targets()]
+        return [Piece(_span(start, length, params), params["user_data"]) for start, length in one.targets()]
     size = one.size()
     return [_piece(_with(params, item), size, f"regions[{at}]: ") for at, item in enumerate(params["regions"])] or [
         _piece(params, size)
@@ -107,8 +107,8 @@ def _piece(item: t.Mapping[str, t.Any], size: int, where: str = "") -> Piece:
     try:
         start = sectors(item["start"] or 0, "start")
         length = sectors(item["length"], "length") if item["length"] else size - start
-        if length < 1:
-            raise DmValueError(f"a region from sector {start} on would begin after the device's end at {size}")
+        if length < 1 or start + length > size:
+            raise DmValueError(f"no region of {length} sectors fits from sector {start} on: the device ends at {size}")
         return Piece(_span(start, length, item), item["user_data"])
     except DmValueError as error:
         raise DmValueError(f"{where}{error}") from None
@@ -155,5 +155,5 @@ def _file(path: str, devices: list[Device], alias: str | None, params: t.Mapping
     found = files.extents(path)
     if not found:
         raise DmValueError(f"{path} lies on no sectors of its own (is it empty?)")
-    pieces = [_piece({**params, "start": start, "length": length}, 0) for start, length in found]
+    pieces = [Piece(_span(start, length, params), params["user_data"]) for start, length in found]
     return Wanted(files.device_of(path, devices), pieces, alias)
