@@ -58,7 +58,7 @@ EXAMPLES = r"""
 - name: The five that wrote most
   fleet.hypervisor.kvm_domain_info:
     gather: [block]
-    query: reverse(sort_by(domains[].{name: name, written: sum(block.each[].wr_bytes || `[0]`)}, &written))[:5]
+    query: 'reverse(sort_by(domains[].{name: name, written: sum(block.each[].wr_bytes || `[]`)}, &written))[:5]'
 
 - name: One guest as it is configured
   fleet.hypervisor.kvm_domain_info:

@@ -92,13 +92,13 @@ EXAMPLES = r"""
 - name: Three questions, of which only the answers travel
   fleet.hypervisor.kvm_node_facts:
     query:
-      cells: node.cells[].{id: id, cpus: cpus, memory_kib: memory_kib}
+      cells: 'node.cells[].{id: id, cpus: cpus, memory_kib: memory_kib}'
       space: sum(pools[].available_bytes)
       bridges: networks[?active].bridge
 
 - name: One question
   fleet.hypervisor.kvm_node_facts:
-    query: documents.capabilities.guest[].arch.{name:"@name", types:domain[]."@type"}
+    query: 'documents.capabilities.guest[].arch.{name: "@name", types: domain[]."@type"}'
 """
 
 RETURN = r"""

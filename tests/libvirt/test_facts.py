@@ -20,48 +20,8 @@ from tests.libvirt.conftest import TEST_DRIVER
 from tests.libvirt.test_seed import NODE
 
 if t.TYPE_CHECKING:
+    from tests.libvirt.conftest import World
     from tests.testbed.libvirt.daemon import Daemon
-
-NETWORK = """<network><name>{name}</name><forward mode='nat'/><bridge name='{bridge}' stp='off' delay='0'/>
-<mtu size='1400'/><ip address='198.51.{octet}.1' netmask='255.255.255.0'>
-<dhcp><range start='198.51.{octet}.10' end='198.51.{octet}.20'/></dhcp></ip>
-</network>"""
-GUEST = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory><vcpu current='1'>2</vcpu>
-<os><type arch='x86_64' machine='pc'>hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
-<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
-<source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
-</devices></domain>"""
-
-
-class World(t.NamedTuple):
-    connection: Connection
-    images: Path
-
-
-@pytest.fixture(scope="module")
-def world(daemon: Daemon) -> t.Iterator[World]:
-    """A network, a pool with volumes, and a paused guest on one of them."""
-    images = daemon.folder / "images"
-    images.mkdir(mode=0o755)
-    with Connection(daemon.uri, readonly=False) as connection:
-        network = connection.ask("networkCreateXML", NETWORK.format(name="lab", bridge="virbr-lab", octet=100))
-        defined = connection.ask("networkDefineXML", NETWORK.format(name="idle", bridge="virbr-idle", octet=101))
-        pool = connection.ask(
-            "storagePoolCreateXML", f"<pool type='dir'><name>images</name><target><path>{images}</path></target></pool>"
-        )
-        for name in ("disk 1.qcow2", "disk2.qcow2"):
-            pool.createXML(
-                f"<volume><name>{name}</name><capacity unit='MiB'>16</capacity>"
-                "<target><format type='qcow2'/><permissions><mode>0666</mode></permissions></target></volume>"
-            )
-        guest = connection.ask("createXML", GUEST.format(name="guest1", disk=images / "disk 1.qcow2"), 1)  # paused
-        try:
-            yield World(connection, images)
-        finally:
-            guest.destroy()
-            pool.destroy()
-            network.destroy()
-            defined.undefine()
 
 
 def facts(connection: Connection, *gather: str, **options: t.Any) -> dict[str, t.Any]:

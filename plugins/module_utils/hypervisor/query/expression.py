@@ -298,17 +298,10 @@ class _Parser:
         if BINDING.get(kind, 0) < STOP:
             return _identity
         if kind in ("[", "[?"):
-            return self.expression_after(binding)
+            return self.expression_of(binding)
         if self.taken("."):
             return self.member(binding)
         raise self.wrong(self.next)
-
-    def expression_after(self, binding: int) -> Function:
-        """As `expression_of`, beginning with an operator on the element itself."""
-        left: Function = self.go_on(_identity)
-        while binding < BINDING.get(self.next.kind, 0):
-            left = self.go_on(left)
-        return left
 
     def multi_list(self) -> Function:
         found = [self.expression_of(0)]
