@@ -55,6 +55,7 @@ def capture(channel: NetlinkSocket) -> Picture:
 # Links
 
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
+NO_ADDRESS = "00:00:00:00:00:00"  # that of a bridge whose last port went
 PLAIN = ("ifindex", "ifname", "mtu", "txqlen", "ifalias", "group", "link_netnsid", "permaddr")
 
 
@@ -81,7 +82,7 @@ def _link(found: Object) -> Object:
     one["master"] = found.get("master") or 0
     if found.get("altnames"):
         one["altnames"] = sorted(found["altnames"])
-    if found["type"] == ARPHRD_ETHER and "address" in found:
+    if found["type"] == ARPHRD_ETHER and found.get("address", NO_ADDRESS) != NO_ADDRESS:
         one["address"] = found["address"]
     if found["type"] == ARPHRD_LOOPBACK:
         one["loopback"] = True

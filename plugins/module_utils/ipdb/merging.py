@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .picture import KEYS, Objects, Picture, Place
+from .picture import KEYS, Object, Objects, Picture, Place, keyed
 
 
 def replaced(now: Picture, before: Picture, places: t.Iterable[Place]) -> Picture:
@@ -41,6 +41,30 @@ def without_strays(picture: Picture) -> Picture:
 def _leads_through(route: t.Mapping[str, t.Any]) -> set[int]:
     """The links that a route names."""
     return {hop["oif"] for hop in (route, *route.get("nexthops", ())) if hop.get("oif")}
+
+
+def aligned(was: Picture, now: Picture) -> Picture:
+    """`was` with the indexes of `now` for links that were removed and made anew meanwhile, under the same name."""
+    by_name = {one["ifname"]: index for index, one in now.links.items()}
+    moved = {
+        index: by_name[one["ifname"]]
+        for index, one in was.links.items()
+        if index not in now.links and by_name.get(one["ifname"], index) not in (index, *was.links)
+    }
+    if not moved:
+        return was
+    tables = {name: keyed(name, [_moved(one, moved) for one in was.table(name).values()]) for name in KEYS}
+    return was._replace(**tables)
+
+
+POINTING = ("ifindex", "index", "link", "master", "oif")
+
+
+def _moved(one: Object, moved: t.Mapping[int, int]) -> Object:
+    out = {key: moved.get(value, value) if key in POINTING else value for key, value in one.items()}
+    if "nexthops" in one:
+        out["nexthops"] = [_moved(hop, moved) for hop in one["nexthops"]]
+    return out
 
 
 STAYING_FREE = ("options.active_slave",)

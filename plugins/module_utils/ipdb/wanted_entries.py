@@ -50,14 +50,18 @@ def rules(wanting: Wanting, items: Items) -> None:
         asked = _spelled(_given(item), where)
         one = _canonical(lambda asked=asked: rule.new(asked), rule.decode, where)
         if item.get("state") == "absent":
-            mentioned = {
-                key: one[key] for key in one if key != "protocol" and (key != "priority" or "priority" in asked)
-            }
+            mentioned = {key: value for key, value in one.items() if _is_said(key, asked)}
             for key, found in list(wanting.table("rules").items()):
                 if all(found.get(name) == value for name, value in mentioned.items()):
                     wanting.drop("rules", key)
         else:
             _want_rule(wanting, one, "priority" in asked, where)
+
+
+def _is_said(key: str, asked: t.Container[str]) -> bool:
+    """Whether a field of a rule comes from the task, not from what rules have by default."""
+    first = key.split("_")[0]
+    return key == "family" or key in asked or key[:-3] in asked or first in asked or f"{first}_start" in asked
 
 
 def _spelled(given: Object, where: str) -> Object:

@@ -188,7 +188,7 @@ def hosts() -> t.Iterator[Hosts]:
 
 @given(pair=st.tuples(HOSTS, HOSTS))
 @settings(
-    max_examples=int(os.environ.get("B1N", 0)) or (15 if GUEST else 300),
+    max_examples=6 if GUEST else 300,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,
