@@ -70,10 +70,11 @@ def merged(histograms: t.Iterable[Histogram]) -> Histogram:
     if not common:
         raise DmValueError("the histograms have no bound in common")
     bounds = tuple(sorted(common))
-    return Histogram(bounds, tuple(map(sum, zip(*(_coarser(one, bounds) for one in every)))))
+    return Histogram(bounds, tuple(map(sum, zip(*(coarser(one, bounds) for one in every)))))
 
 
-def _coarser(one: Histogram, bounds: Bounds) -> t.Sequence[int]:
+def coarser(one: Histogram, bounds: Bounds) -> t.Sequence[int]:
+    """The counts by some of its own bounds."""
     if one.bounds == bounds:
         return one.counts
     joined = [0] * (len(bounds) + 1)
