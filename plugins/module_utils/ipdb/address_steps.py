@@ -13,13 +13,12 @@ from __future__ import annotations
 import errno
 import typing as t
 
-from ..netlink.attribute import ip_bytes
 from ..netlink.links.line import address as words
 from ..netlink.rtnl import address
 from . import waves
 from .draft import Draft
 from .picture import Key, Object
-from .same import IN_PLACE, address_differences
+from .same import IN_PLACE, address_differences, networks, reordered
 
 ABSENT = frozenset((errno.EADDRNOTAVAIL, errno.ENODEV))
 By = t.Dict[int, t.Dict[Key, Object]]
@@ -31,6 +30,7 @@ def plan(draft: Draft) -> None:
     links = {key[0] for key, one in wanted.items() if model.addresses.get(key) is not one}
     links.update(key[0] for key in model.addresses if key not in wanted)
     links.update(key[0] for table, key in model.unsure if table == "addresses" and key not in wanted)
+    links |= reordered({key: one for key, one in model.addresses.items() if key in wanted}, wanted)
     if not links:
         return
     now, then = _by_link(model.addresses, links), _by_link(wanted, links)
@@ -75,19 +75,6 @@ def _fate(now: Object, then: Object | None) -> str:
     return "drop" if differing - IN_PLACE[now["family"]] else "change"
 
 
-def _network(one: Object) -> tuple[int, int]:
-    return one["prefixlen"], int.from_bytes(ip_bytes(one["local"]), "big") >> (32 - one["prefixlen"])
-
-
-def _networks(some: t.Mapping[Key, Object]) -> dict[t.Any, list[Key]]:
-    """IPv4 addresses of one network, in the kernel's order: the first is the primary one."""
-    found: dict[t.Any, list[Key]] = {}
-    for key, one in some.items():
-        if one["family"] == "inet":
-            found.setdefault(_network(one), []).append(key)
-    return found
-
-
 def _displaced(
     now: t.Mapping[Key, Object], then: t.Mapping[Key, Object], fates: t.Mapping[Key, str]
 ) -> dict[Key, bool]:
@@ -96,11 +83,9 @@ def _displaced(
     Where another order is wanted than the one that is left, all that stay of the network have to go first (True).
     """
     found: dict[Key, bool] = {}
-    wanted = _networks(then)
-    for network, group in _networks(now).items():
+    wanted = networks(then)
+    for network, group in networks(now).items():
         staying = [key for key in group if fates[key] != "drop"]
-        if len(group) == len(staying) == 1 and wanted[network][0] == staying[0]:
-            continue
         if staying != wanted.get(network, [])[: len(staying)]:
             found.update(dict.fromkeys(staying, True))
         elif fates[group[0]] == "drop":

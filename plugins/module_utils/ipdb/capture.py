@@ -248,7 +248,7 @@ def _set_neighbour(found: Object | None) -> Object | None:
 
 def _entry_filter(links: t.Sequence[Object]) -> Decode:
     """Leaves out what was learnt, and the addresses of links: a bridge and a NIC keep those by themselves."""
-    own = {one.get("address") for one in links}
+    own = {one.get("address") for one in links} - {NO_ADDRESS}  # which is lo's, and tunnels' for all others
     tunnels = {one["ifindex"] for one in links if (one.get("linkinfo") or {}).get("info_kind") == "vxlan"}
 
     def decode(data: bytes, start: int, end: int) -> Object | None:

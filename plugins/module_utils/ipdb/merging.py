@@ -19,6 +19,8 @@ def replaced(now: Picture, before: Picture, places: t.Iterable[Place]) -> Pictur
             tables[table].pop(key, None)
         else:
             tables[table][key] = one
+    order = dict.fromkeys((*before.addresses, *tables["addresses"]))  # the first of a network is its primary one
+    tables["addresses"] = {key: tables["addresses"][key] for key in order if key in tables["addresses"]}
     return without_strays(now._replace(**tables, places={}))
 
 

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import socket
 import typing as t
 
 from ..netlink.kinds import options as kinds
 from ..netlink.kinds import registry
-from .picture import KEYS, Object, Objects, Picture
+from .picture import KEYS, Key, Object, Objects, Picture
 
 FIELDS = ("mtu", "address", "txqlen", "group", "ifalias")  # of links, that RTM_SETLINK sets
 NAMES = {"ifalias": "alias", "txqlen": "txqueuelen"}
@@ -30,7 +31,26 @@ def _same_table(name: str, now: Objects, then: Objects) -> bool:
         found = now[key]
         if found is not wanted and found != wanted and (same is None or not same(found, wanted)):
             return False
-    return True
+    return name != "addresses" or not reordered(now, then)
+
+
+def reordered(now: Objects, then: Objects) -> set[int]:
+    """The links whose IPv4 addresses have another order within a network: the first is the primary one."""
+    if list(now) == list(then):
+        return set()
+    mine, theirs = networks(now), networks(then)
+    return {place[0] for place, keys in theirs.items() if [key for key in mine.get(place, ()) if key in keys] != keys}
+
+
+def networks(some: Objects) -> dict[tuple[int, int, int], list[Key]]:
+    """IPv4 addresses by link and network (its length and number), in the kernel's order."""
+    found: dict[tuple[int, int, int], list[Key]] = {}
+    for key, one in some.items():
+        if one["family"] == "inet":
+            length = one["prefixlen"]
+            number = int.from_bytes(socket.inet_aton(one["local"]), "big") >> (32 - length)
+            found.setdefault((key[0], length, number), []).append(key)
+    return found
 
 
 def same_link(now: Object, then: Object) -> bool:
@@ -101,9 +121,12 @@ def address_differences(now: Object, then: Object) -> set[str]:
     for name in ("metric", "noprefixroute"):
         if bool(now.get(name)) != bool(then.get(name)) or (then.get(name) or 0) != (now.get(name) or 0):
             found.add(name)
-    for name in ("valid_life_time", "preferred_life_time"):
-        if not _same_lifetime(then.get(name, FOREVER), now.get(name, FOREVER)):
-            found.add(name)
+    valid = then.get("valid_life_time", FOREVER), now.get("valid_life_time", FOREVER)
+    preferred = then.get("preferred_life_time", valid[0]), now.get("preferred_life_time", valid[1])
+    if not _same_lifetime(*valid):
+        found.add("valid_life_time")
+    if not _same_lifetime(*preferred):
+        found.add("preferred_life_time")
     return found
 
 

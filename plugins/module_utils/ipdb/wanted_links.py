@@ -112,7 +112,16 @@ def locate(wanting: Wanting, want: Wanted) -> int | None:
         found = _by_mac(wanting, want)
     else:
         found = wanting.index(select.get("name") or select.get("altname") or want.name)
-    return wanting.index(want.name) if found is None and want.name else found
+    other = wanting.index(want.name) if want.name else None
+    if found is None:
+        return other
+    if select.get("name") not in (None, want.name) and other not in (None, found):
+        raise WrongLink(
+            want.at("select.name"),
+            f"both {select['name']} and {want.name} exist, and by names alone nobody can tell whether they were swapped"
+            " before: select by address, altname or ifindex",
+        )
+    return found
 
 
 def _by_mac(wanting: Wanting, want: Wanted) -> int | None:

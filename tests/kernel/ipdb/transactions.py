@@ -15,6 +15,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import apply
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.capture import capture
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.difference import difference
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.picture import KEYS, Picture
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.same import reordered
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.step import Waves, touched
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.wanted import desired
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.channel import NetlinkSocket
@@ -41,6 +42,12 @@ class Bench(LinkBench):
 
     def close(self) -> None:
         self.channel.close()
+
+    def picture(self) -> t.Any:
+        links, *routes = super().picture()
+        for one in links:
+            one.pop("qdisc", None)  # a link that was never up has none yet
+        return [links, *routes]
 
     def plan(self, **params: t.Any) -> Plan:
         before = self.capture()
@@ -72,7 +79,8 @@ class Bench(LinkBench):
         plan = self.commit(**params)
         self.roll_back(plan)
         assert_same(self.capture(), plan.before)
-        assert not differing(seen, self.picture())
+        other = differing(seen, self.picture())
+        assert not other, other
         return self.commit(**params)
 
 
@@ -80,5 +88,6 @@ def assert_same(now: Picture, before: Picture) -> None:
     """Every field of every object, but for the order of links."""
     for name in KEYS:
         mine, theirs = now.table(name), before.table(name)
+        assert name != "addresses" or not reordered(mine, theirs), f"{list(theirs)}, and now {list(mine)}"
         other = {key: (theirs.get(key), mine.get(key)) for key in {*mine, *theirs} if mine.get(key) != theirs.get(key)}
         assert not other, f"{name}, before and now: {other}"
