@@ -19,7 +19,7 @@ from ansible.utils.display import Display
 
 PAUSE = 0.5  # seconds between two attempts to come in
 ATTEMPT = 5  # seconds that an attempt to connect may take
-RETURN = 60  # seconds, after the host has begun to take everything back, until it has to be reachable again
+COME_BACK = 60  # seconds, after the host has begun to take everything back, until it has to be reachable again
 BROKEN_WAY = ("-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3")  # ssh gives up a silent connection in 6 s
 
 Result = t.Dict[str, t.Any]
@@ -85,10 +85,10 @@ class ActionModule(ActionBase):
         if wait > 0:
             time.sleep(wait)
         with Way(self._connection, None) as way:
-            back, reason = self._come_back(way, transaction, "rolled_back", time.monotonic() + RETURN)
+            back, reason = self._come_back(way, transaction, "rolled_back", time.monotonic() + COME_BACK)
         failure = {**committed, "failed": True, "changed": False, "pending": False}
         if back is None:
-            return {**failure, "rolled_back": False, "msg": f"{sentence}, nor {RETURN} s after that: {reason}"}
+            return {**failure, "rolled_back": False, "msg": f"{sentence}, nor {COME_BACK} s after that: {reason}"}
         if back.get("failed"):
             return {**failure, "rolled_back": False, "msg": f"{sentence}; then: {back['msg']}"}
         return {
