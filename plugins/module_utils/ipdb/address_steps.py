@@ -55,6 +55,8 @@ def _plan_link(draft: Draft, now: dict[Key, Object], then: dict[Key, Object]) ->
     displaced = _displaced(now, then, fates)  # those that go, or may go, and come for the sake of others
     for key, one in now.items():
         if fates[key] == "drop" or displaced.get(key):
+            for other in displaced:
+                draft.model.reach("addresses", other)
             _drop(draft, key, one)
     for key, one in then.items():
         fate = fates.get(key, "add")

@@ -80,8 +80,7 @@ def _link(found: Object) -> Object:
     one.setdefault("ifalias", "")
     one["up"] = bool(found["flags"] & link.IFF_UP)
     one["master"] = found.get("master") or 0
-    if found.get("altnames"):
-        one["altnames"] = sorted(found["altnames"])
+    one["altnames"] = sorted(found.get("altnames", ()))
     if found["type"] == ARPHRD_ETHER and found.get("address", NO_ADDRESS) != NO_ADDRESS:
         one["address"] = found["address"]
     if found["type"] == ARPHRD_LOOPBACK:
@@ -108,8 +107,16 @@ def _add_kind(one: Object, found: Object, info: Object) -> None:
     options = {name: value for name, value in data.items() if name not in unset}
     if known and known.parent_option:
         one["link"] = options.pop(known.parent_option, 0) or one["link"]
+    for name, none in UNTOLD.get(kind, ()):
+        options.setdefault(name, none)
     one["options"] = options
 
+
+# What the kernel says only where there is some, and what none of it is.
+UNTOLD: dict[str, tuple[tuple[str, t.Any], ...]] = {
+    "bond": (("primary", 0), ("active_slave", 0), ("arp_ip_target", []), ("ns_ip6_target", [])),
+    "bridge port": (("backup_port", 0), ("backup_nhid", 0)),
+}
 
 # Of ports: what the kernel elects or counts.
 NO_PORT_OPTIONS = frozenset(("state",))
@@ -119,6 +126,8 @@ def _add_port(one: Object, kind: str, data: Object) -> None:
     known = registry.port(kind)
     unset = known.read_only | NO_PORT_OPTIONS if known else NO_PORT_OPTIONS
     options = {name: value for name, value in data.items() if name not in unset}
+    for name, none in UNTOLD.get(f"{kind} port", ()):
+        options.setdefault(name, none)
     if options:
         one["port"] = options
     if kind == "bond":

@@ -85,6 +85,10 @@ class Model:
             if unsure:
                 self.unsure.add((table, key))
 
+    def reach(self, table: str, key: Key) -> None:
+        """Notes that something may be changed along with the next step."""
+        self._reached[table, key] = None
+
     def _lose_all(self, table: str, index: int) -> None:
         for key in self.keys(table, index):
             self.lose(table, key)

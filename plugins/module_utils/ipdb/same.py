@@ -88,13 +88,17 @@ def other_options(now: Object, then: Object) -> dict[str, t.Any]:
     return _insisted(found, "options", then)
 
 
+ABSENT = {"backup_port": 0, "backup_nhid": 0}  # what a port has none of, untold
+
+
 def other_port(now: Object, then: Object) -> dict[str, t.Any]:
     """Options as a port that differ; none where it has another master (then they are set after it came)."""
     wanted = then.get("port")
     if not wanted or wanted == now.get("port"):
         return {}
     present = now.get("port") or EMPTY
-    return _insisted({name: one for name, one in wanted.items() if present.get(name) != one}, "port", then)
+    found = {name: one for name, one in wanted.items() if present.get(name, ABSENT.get(name)) != one}
+    return _insisted(found, "port", then)
 
 
 def _insisted(found: dict[str, t.Any], part: str, then: Object) -> dict[str, t.Any]:

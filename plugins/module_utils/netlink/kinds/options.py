@@ -67,7 +67,7 @@ def creating(kind: Kind, current: Options) -> dict[str, t.Any]:
     options = {
         name: value
         for name, value in current.items()
-        if name in kind.table and name not in unsent and (value or name not in REFUSED_AS_OFF)
+        if name in kind.table and name not in unsent and value != [] and (value or name not in REFUSED_AS_OFF)
     }
     while True:
         try:
