@@ -64,3 +64,13 @@ def lacking() -> t.Callable[[str], None]:
         pytest.skip(f"this machine's kernel has no {what}; the guest's is tested")
 
     return say
+
+
+@pytest.fixture
+def device_mapper(lacking: t.Callable[[str], None]) -> None:
+    """For tests that need one. A node alone says nothing: packages leave one behind on kernels without it."""
+    try:
+        os.close(os.open("/dev/mapper/control", os.O_RDWR))
+    except OSError:
+        if not os.path.exists("/sys/class/misc/device-mapper"):
+            lacking("device-mapper")

@@ -23,10 +23,8 @@ _count = itertools.count(1)
 
 
 @pytest.fixture
-def host(lacking: t.Callable[[str], None]) -> t.Iterator[Host]:
+def host(device_mapper: None) -> t.Iterator[Host]:
     """Tasks and names of this test's own."""
-    if not os.path.exists("/dev/mapper/control") and not os.path.exists("/sys/class/misc/device-mapper"):
-        lacking("device-mapper")
     before = set(udev.leaked())
     made = Host(f"fleet-{os.getpid()}-{next(_count)}-")
     yield made
