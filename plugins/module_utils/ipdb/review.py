@@ -22,9 +22,15 @@ def review(waves: Waves) -> list[str]:
     lines = []
     for step in steps_of(waves):
         notes = [step.interrupts] if step.interrupts else []
-        notes += [f"takes along: {line}" for line in step.side_effects()]
+        notes += [f"takes along: {line}" for line in _others(step)]
         lines.append(f"{step.what}: {step.how}" + (f" ({'; '.join(notes)})" if notes else ""))
     return lines
+
+
+def _others(step: Step) -> list[str]:
+    """The objects that go with the step's own; what lies on the link itself, its line shows."""
+    named = [(step.lines.what(*place), step.lines.line(*place, False)) for place in step.effects]
+    return [line or what for what, line in dict.fromkeys(named) if what != step.what]
 
 
 def diff(waves: Waves) -> dict[str, str]:

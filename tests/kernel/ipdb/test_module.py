@@ -1,0 +1,187 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The states and modes of `ipdb_txn`, as tasks of a play come one after another."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import lock, pending, task
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.transaction import NoSuchTransaction
+
+from tests.kernel import iproute2
+from tests.kernel.ipdb import tasks as txn
+
+BRIDGE = {"name": "br0", "kind": "bridge", "state": "up", "addresses": ["10.0.0.1/24"]}
+OTHER = {"name": "br1", "kind": "bridge", "state": "up", "addresses": ["10.0.1.1/24"]}
+
+
+def names(netns: str) -> list[str]:
+    return sorted(set(iproute2.indexes(netns)) - {"lo"})
+
+
+def test_check_mode_tells_what_is_then_done_and_changes_nothing(netns):
+    before = txn.network(netns)
+    foretold = txn.run(netns, check=True, interfaces=[BRIDGE])
+    assert txn.network(netns) == before
+    done = txn.run(netns, interfaces=[BRIDGE])
+    again = txn.run(netns, interfaces=[BRIDGE])
+    for key in ("review", "diff", "plan_sha", "changed"):
+        assert foretold[key] == done[key]
+    assert done["diff"] == {"before": "", "after": done["diff"]["after"]}
+    assert done["diff"]["after"].startswith("br0  bridge  up")
+    assert (again["changed"], again["review"], again["transaction"]) == (False, [], None)
+    assert [link["ifname"] for link in again["network"]["links"]] == ["br0"]
+    assert sum(len(one["changes"]) for one in done["timings"]) == len(done["review"]) + 1
+    assert all(one["ms"] > 0 for one in done["timings"])
+    assert txn.left_behind(netns) == []
+
+
+def test_begun_reviewed_and_committed(netns):
+    begun = txn.run(netns, state="begun", interfaces=[BRIDGE])
+    assert names(netns) == []
+    assert [one["status"] for one in pending.transactions(None, netns)] == ["begun"]
+    (listed,) = pending.transactions(begun["transaction"], netns)
+    assert listed["review"] == begun["review"]
+    done = txn.run(netns, mode="explicit", transaction=begun["transaction"], plan_sha=begun["plan_sha"])
+    assert done["review"] == begun["review"]
+    assert names(netns) == ["br0"]
+    assert txn.left_behind(netns) == []
+
+
+def test_several_begun_side_by_side(netns):
+    first = txn.run(netns, state="begun", interfaces=[BRIDGE])
+    second = txn.run(netns, state="begun", interfaces=[OTHER])
+    assert first["transaction"] != second["transaction"]
+    txn.run(netns, state="dropped", transaction=first["transaction"])
+    txn.run(netns, transaction=second["transaction"])
+    assert names(netns) == ["br1"]
+    assert txn.left_behind(netns) == []
+
+
+def test_a_begun_one_is_added_to(netns):
+    begun = txn.run(netns, state="begun", interfaces=[BRIDGE])
+    more = txn.run(netns, state="begun", transaction=begun["transaction"], interfaces=[OTHER])
+    assert more["transaction"] == begun["transaction"]
+    assert len(more["review"]) == 2 * len(begun["review"])
+    txn.run(netns, transaction=begun["transaction"], routes=[{"dst": "198.51.100.0/24", "gateway": "10.0.1.254"}])
+    assert names(netns) == ["br0", "br1"]
+    assert "198.51.100.0/24" in [route["dst"] for route in iproute2.shown(netns, "ip route")]
+
+
+def test_a_host_that_has_moved_is_not_changed(netns):
+    begun = txn.run(netns, state="begun", interfaces=[BRIDGE])
+    iproute2.run(netns, "ip link add br0 type bridge")
+    before = txn.network(netns)
+    with pytest.raises(task.Refused, match="^plan_sha: the host is not as it was") as refused:
+        txn.run(netns, transaction=begun["transaction"], plan_sha=begun["plan_sha"])
+    assert refused.value.details["plan_sha"] != begun["plan_sha"]
+    assert txn.network(netns) == before
+    txn.run(netns, state="dropped", transaction=begun["transaction"])
+    assert txn.left_behind(netns) == []
+
+
+def test_what_has_nothing_to_do_with_it_may_move(netns):
+    begun = txn.run(netns, state="begun", interfaces=[BRIDGE])
+    iproute2.run(netns, "ip link add br9 type bridge", "ip address add 10.9.9.9/24 dev br9")
+    assert txn.run(netns, transaction=begun["transaction"], plan_sha=begun["plan_sha"])["changed"]
+
+
+def test_snapshot_never_changes_anything(netns):
+    shown = txn.run(netns, mode="snapshot", interfaces=[BRIDGE])
+    assert shown["changed"]
+    assert names(netns) == []
+
+
+def test_explicit_wants_something_begun(netns):
+    with pytest.raises(task.Refused, match="transaction has to name it"):
+        txn.run(netns, mode="explicit", interfaces=[BRIDGE])
+
+
+def test_direct_keeps_what_was_done_before_a_failure(netns):
+    wrong = {"name": "br0", "mtu": 99999999}
+    txn.run(netns, mode="direct", interfaces=[BRIDGE])
+    with pytest.raises(task.Refused, match=r"^interfaces\[1\].*what was done before it stays$"):
+        txn.run(netns, mode="direct", interfaces=[OTHER, wrong])
+    with pytest.raises(TransactionFailed, match="everything was undone"):
+        txn.run(netns, interfaces=[{"name": "br2", "kind": "bridge"}, wrong])
+    assert "br2" not in names(netns)
+    with pytest.raises(task.Refused, match="^confirm_timeout: mode direct"):
+        txn.run(netns, mode="direct", confirm_timeout=5, interfaces=[BRIDGE])
+
+
+def test_a_failure_leaves_the_network_as_it_was_and_nothing_else(netns):
+    txn.run(netns, interfaces=[BRIDGE])
+    before = txn.network(netns)
+    wanted = [{"name": "br0", "mtu": 1400, "addresses": []}, OTHER, {"name": "br2", "kind": "bridge", "mtu": 99999999}]
+    with pytest.raises(TransactionFailed, match=r"^interfaces\[2\]: br2: .*mtu greater than device maximum"):
+        txn.run(netns, interfaces=wanted, routes=[{"dst": "198.51.100.0/24", "gateway": "10.0.1.254"}])
+    assert txn.network(netns) == before
+    assert txn.left_behind(netns) == []
+
+
+@pytest.mark.parametrize(
+    "given,message",
+    [
+        ({"interfaces": [{"name": "a/b", "kind": "bridge"}]}, r"^interfaces\[0\].name: 'a/b' is not a link's name"),
+        ({"interfaces": [BRIDGE, {**OTHER, "options": {"vlan_filtering": 7}}]}, r"^interfaces\[1\].options.vlan_filt"),
+        ({"routes": [{"dst": "10.0.0.1/8", "gateway": "10.0.0.2"}]}, r"^routes\[0\].dst: "),
+        ({"state": "confirmed"}, "^transaction: which one is to be confirmed"),
+        ({"state": "rolled_back", "transaction": "x"}, "^transaction: 'x' is not a UUID"),
+        ({"confirm_timeout": 0, "interfaces": [BRIDGE]}, "^confirm_timeout: takes 1 to 86400 seconds, not 0"),
+    ],
+)
+def test_wrong_input_is_named_as_it_was_written(netns, given, message):
+    with pytest.raises(task.FAILURES, match=message):
+        txn.run(netns, **given)
+    assert names(netns) == []
+    assert txn.left_behind(netns) == []
+
+
+@pytest.mark.parametrize("state", ["confirmed", "rolled_back"])
+def test_there_has_to_be_one(netns, state):
+    with pytest.raises(NoSuchTransaction):
+        txn.run(netns, state=state, transaction="7a637a44-8935-4395-b5e7-0ce40d31d937")
+
+
+def test_dropping_what_is_not_there_is_no_change(netns):
+    assert not txn.run(netns, state="dropped", transaction="7a637a44-8935-4395-b5e7-0ce40d31d937")["changed"]
+
+
+def test_exactly_what_is_listed(netns):
+    txn.run(netns, interfaces=[BRIDGE, OTHER, {"name": "tap-x", "kind": "tap"}])
+    done = txn.run(netns, scope="exact", protect=["tap*"], interfaces=[BRIDGE])
+    assert names(netns) == ["br0", "tap-x"]
+    assert done["review"] == ["br1: remove"]
+
+
+def test_two_at_a_time_wait_for_each_other(netns):
+    """Four processes, each with a bridge of its own: each is planned on what the one before it left."""
+
+    def commit(number: int) -> None:
+        txn.run(netns, interfaces=[{"name": f"br{number}", "kind": "bridge", "state": "up"}])
+
+    import os
+
+    pids = []
+    for number in range(4):
+        pid = os.fork()
+        if not pid:
+            status = 1
+            try:
+                commit(number)
+                status = 0
+            finally:
+                os._exit(status)
+        pids.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+    assert names(netns) == ["br0", "br1", "br2", "br3"]
+    assert txn.left_behind(netns) == []
+
+
+def test_namespaces_do_not_wait_for_each_other(make_netns):
+    one, other = make_netns(), make_netns()
+    assert txn.folder(one) != txn.folder(other)
+    with lock.locked(txn.folder(one)):
+        assert txn.run(other, interfaces=[BRIDGE])["changed"]
