@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ..header import dev_text
+from ..mangle import unmangle
 
 MOST = 6  # holders in a sentence
 
@@ -24,7 +25,7 @@ def _devices(dev: int) -> t.Iterator[str]:
     for path in sorted(glob.glob(f"/sys/dev/block/{dev_text(dev)}/holders/*")):
         holder = os.path.basename(path)
         name = _read(f"/sys/block/{holder}/dm/name").strip()
-        yield f"the device {name} ({holder}) on top of it" if name else f"the device {holder} on top of it"
+        yield f"the device {unmangle(name)} ({holder}) on top of it" if name else f"the device {holder} on top of it"
 
 
 def _mounts(dev: int) -> t.Iterator[str]:
