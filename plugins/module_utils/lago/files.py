@@ -15,13 +15,14 @@ from contextlib import contextmanager
 
 from .errors import LockTimeout
 
+BESIDE = ".new-"  # how the names of files begin that are not whole yet
 PAUSE = 0.02  # seconds between two looks at a lock that somebody has
 
 
 def write_whole(path: str, data: bytes, mode: int = 0o644) -> None:
     """Writes a file beside, and puts it in place of the one at `path` once it is on the disk. Raises OSError."""
     folder = os.path.dirname(path) or "."
-    file, beside = tempfile.mkstemp(prefix=".new-", dir=folder)
+    file, beside = tempfile.mkstemp(prefix=BESIDE, dir=folder)
     try:
         with open(file, "wb") as stream:
             stream.write(data)
@@ -33,6 +34,13 @@ def write_whole(path: str, data: bytes, mode: int = 0o644) -> None:
         os.unlink(beside)
         raise
     sync_folder(folder)
+
+
+def sweep(folder: str) -> None:
+    """Removes what was left by those who were killed as they wrote. Only for who keeps others from writing there."""
+    for name in os.listdir(folder):
+        if name.startswith(BESIDE):
+            remove(os.path.join(folder, name))
 
 
 def sync_folder(path: str) -> None:
