@@ -127,7 +127,7 @@ def test_nodememstats(real: Hypervisor, daemon: Daemon, virsh: Virsh, cell: str 
 
 
 def test_freecell(host: Hypervisor, uri: str, virsh: Virsh) -> None:
-    between(lambda: fields(virsh(uri, "freecell")), lambda: host.generic.freecell())
+    between(lambda: fields(virsh(uri, "freecell")), host.generic.freecell)
     between(lambda: fields(virsh(uri, "freecell", "--cellno", "0")), lambda: host.generic.freecell(cellno=0))
     between(lambda: fields(virsh(uri, "freecell", "--all", quiet=False)), lambda: host.generic.freecell(all=True))
 

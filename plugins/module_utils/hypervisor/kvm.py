@@ -85,7 +85,9 @@ class Hypervisor:
             if value is not None and value is not False and name not in self.controls["ignore_opts"]:
                 argv += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
         try:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=VIRSH_LIMIT)
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=VIRSH_LIMIT, check=False
+            )
         except subprocess.TimeoutExpired as error:
             raise KvmError(f"virsh {command}: no answer within {VIRSH_LIMIT:g} s") from error
         out, err = done.stdout.rstrip("\n"), done.stderr.rstrip("\n")
