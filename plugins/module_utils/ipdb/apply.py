@@ -12,6 +12,7 @@ from ..netlink.channel import NetlinkSocket
 from ..netlink.errors import NetlinkError
 from ..netlink.message import Request
 from .capture import capture
+from .collecting import uncollected
 from .difference import Impossible, difference
 from .merging import replaced, restoring
 from .picture import Picture, from_lists
@@ -83,6 +84,7 @@ class Outcome(t.NamedTuple):
     timings: t.Mapping[t.Any, float]
 
 
+@uncollected
 def transact(
     channel: NetlinkSocket, before: Picture, after: Picture, note: Note | None = None, verify_timeout: float = 0.0
 ) -> Outcome:

@@ -18,11 +18,13 @@ from ..netlink.kinds import registry
 from ..netlink.links.found import kernel_since
 from ..netlink.rtnl import address, bridge_vlan, fdb, link, neighbour, route, rule
 from ..netlink.rtnl.numbers import AF_BRIDGE
+from .collecting import uncollected
 from .picture import IPV6_METRIC, Object, Objects, Picture, keyed
 
 Decode = t.Callable[[bytes, int, int], t.Optional[Object]]
 
 
+@uncollected
 def capture(channel: NetlinkSocket) -> Picture:
     """The network of the channel's namespace as it is now.
 

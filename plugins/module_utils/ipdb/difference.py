@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 
+from .collecting import uncollected
 from .draft import Draft, Impossible
 from .picture import Picture
 from .same import same_picture
@@ -22,6 +23,7 @@ from .step import Waves
 __all__ = ["Impossible", "difference"]
 
 
+@uncollected
 def difference(before: Picture, after: Picture, impossible: bool = False) -> Waves:
     """The steps from `before` to `after`, in waves; none where both are the same.
 

@@ -44,7 +44,7 @@ class Draft:
     ) -> None:
         """A step, with what the model lost since the one before it."""
         mine = (table, key)
-        lost, reached = (tuple(place for place in places if place != mine) for places in self.model.taken())
+        lost, reached = self.model.taken(mine)
         where = self.after.places.get(mine, "")
         self.steps.append(
             Step(wave, table, key, how, tuple(actions), self.lines, interrupts, lost, reached, tolerates, where)

@@ -72,9 +72,12 @@ class Model:
 
     # Losses
 
-    def taken(self) -> tuple[list[Place], list[Place]]:
-        """What was lost, and which links were changed, since this was asked last."""
-        lost, reached = list(self._lost), list(self._reached)
+    def taken(self, but: Place) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
+        """What was lost, and what was changed, since this was asked last; `but` is left out."""
+        if not self._lost and not self._reached:
+            return (), ()
+        lost = tuple(place for place in self._lost if place != but)
+        reached = tuple(place for place in self._reached if place != but)
         self._lost.clear()
         self._reached.clear()
         return lost, reached

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .collecting import uncollected
 from .picture import Picture
 from .wanting import Wanting
 
@@ -21,6 +22,7 @@ Params = t.Mapping[str, t.Any]
 ENTRIES = ("bridge_vlans", "rules", "neighbours", "fdb")
 
 
+@uncollected
 def desired(before: Picture, params: Params) -> Picture:
     """The picture that is wanted, with the place of each object in the task.
 

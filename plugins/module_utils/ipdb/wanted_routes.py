@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..netlink.attribute import ip_bytes
@@ -113,15 +114,26 @@ class Ways:
 
 def _whole(fields: Object, ways: Ways) -> Object:
     """The route as the kernel will show it; `free` says what only it can know."""
-    hops = fields.get("nexthops") or [fields]
-    for hop in hops:
-        gateway = hop.get("gateway")
-        if gateway and "oif" not in hop:
-            found = ways.link_to(gateway)
+    for hop in fields.get("nexthops") or [fields]:
+        if hop.get("gateway") and "oif" not in hop:
+            found = ways.link_to(hop["gateway"])
             if found is not None:
                 hop["oif"] = found
+    rest = {field: value for field, value in fields.items() if field != "dst"}
+    try:
+        shown = _shown(tuple(rest), tuple(rest.values()))
+    except TypeError:  # a list or a dictionary among them: not to be remembered
+        shown = _shown.__wrapped__(tuple(rest), tuple(rest.values()))
+    return {**shown, "dst": fields["dst"]}
+
+
+@functools.lru_cache(maxsize=1024)
+def _shown(names: tuple[str, ...], values: tuple[t.Any, ...]) -> Object:
+    """All but the destination, which repeats among many routes."""
+    fields = dict(zip(names, values))
     body = route.new(fields).body
     shown = configured_route(t.cast(Object, route.decode(body, 0, len(body))))
+    hops = fields.get("nexthops") or [fields]
     if fields.get("nhid"):
         shown["free"] = ["oif", "gateway", "via", "nexthops", "scope", "encap"]
     elif any("oif" not in hop for hop in hops) and shown.get("type", "unicast") == "unicast":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..rtnl import route as rtnl
@@ -109,14 +110,24 @@ def _destination(given: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> tu
 
 def _canonical(fields: Route, where: str) -> Route:
     """`fields` with the values that the kernel will show for them."""
+    rest = {key: value for key, value in fields.items() if key != "dst"}
     try:
-        body = rtnl.new({key: value for key, value in fields.items() if key not in ("dev", "nexthops")}).body
-        hops = [{key: value for key, value in hop.items() if key != "dev"} for hop in fields.get("nexthops", ())]
-        rtnl.new(
-            {"dst": fields["dst"], "family": fields["family"], "nexthops": hops} if hops else {"dst": fields["dst"]}
-        )
+        try:
+            return {"dst": fields["dst"], **_canonical_rest(tuple(rest), tuple(rest.values()))}
+        except TypeError:  # a list or a dictionary among them: not to be remembered
+            return {"dst": fields["dst"], **_canonical_rest.__wrapped__(tuple(rest), tuple(rest.values()))}
     except ValueError as error:
         raise WrongRoute(f"{where}: {error}" if where else str(error)) from None
+
+
+@functools.lru_cache(maxsize=1024)
+def _canonical_rest(names: tuple[str, ...], values: tuple[t.Any, ...]) -> Route:
+    """All but the destination, which repeats among many routes. Raises ValueError."""
+    fields = dict(zip(names, values))
+    body = rtnl.new({key: value for key, value in fields.items() if key not in ("dev", "nexthops")}).body
+    hops = [{key: value for key, value in hop.items() if key != "dev"} for hop in fields.get("nexthops", ())]
+    if hops:
+        rtnl.new({"family": fields["family"], "nexthops": hops})
     answer = rtnl.decode(body, 0, len(body)) or {}
     kept = ("dev", "nexthops", "flags")
     return {key: value if key in kept else answer.get(key, value) for key, value in fields.items()}
