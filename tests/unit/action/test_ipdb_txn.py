@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import sys
 import types
 
 import pytest
 
-action = pytest.importorskip(
-    "ansible_collections.fleet.hypervisor.plugins.action.ipdb_txn", reason="action plugins run on the controller"
-)
-from ansible.errors import AnsibleConnectionFailure  # noqa: E402
+if sys.version_info < (3, 11):
+    pytest.skip("action plugins run on the controller, whose Python is 3.11 or newer", allow_module_level=True)
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.fleet.hypervisor.plugins.action import ipdb_txn as action
 
 COMMITTED = {
     "changed": True,
