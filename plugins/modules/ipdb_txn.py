@@ -365,6 +365,67 @@ options:
         description: Whether the neighbour is a router (IPv6).
         type: bool
         default: false
+  fdb:
+    description: Permanent forwarding entries of bridges and VXLANs.
+    type: list
+    elements: dict
+    suboptions:
+      state:
+        description: Whether the entry is to be there.
+        type: str
+        choices: [present, absent]
+        default: present
+      mac:
+        description: MAC address.
+        type: str
+        required: true
+      dev:
+        description: Port of the bridge, or the VXLAN.
+        type: str
+        required: true
+      vlan:
+        description: VLAN of the entry.
+        type: int
+      dst:
+        description: Other end of the tunnel, for a VXLAN.
+        type: str
+      vni:
+        description: VNI to that end, where it is another one.
+        type: int
+  bridge_vlans:
+    description: VLANs of ports, and of bridges themselves, where C(vlan_filtering) is on.
+    type: list
+    elements: dict
+    suboptions:
+      dev:
+        description: The port, or the bridge.
+        type: str
+        required: true
+      vlans:
+        description: Its VLANs.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          vid:
+            description: VLAN id, or a range such as V(100-199).
+            type: str
+            required: true
+          pvid:
+            description: Whether untagged frames that come in belong to it.
+            type: bool
+            default: false
+          untagged:
+            description: Whether frames go out without the tag.
+            type: bool
+            default: false
+      mode:
+        description:
+          - V(exact) removes VLANs that are not listed, also VLAN 1 that a new port begins with; V(add) leaves
+            them.
+        type: str
+        choices: [add, exact]
+        default: exact
   scope:
     description:
       - V(listed) changes nothing but what the task speaks of.
@@ -588,6 +649,7 @@ rolled_back:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.ipdb import spec, task
 
 

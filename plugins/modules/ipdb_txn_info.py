@@ -94,6 +94,7 @@ transactions:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.ipdb import pending
 
 

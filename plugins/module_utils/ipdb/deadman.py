@@ -18,8 +18,6 @@ import subprocess
 import time
 
 from ..netlink.netns import OWN, NetNS, open_file
-from . import guard
-from .carry import write_code
 from .transaction import Transaction
 
 BOOTED = "/run/systemd/system"  # sd_booted(3)
@@ -40,6 +38,9 @@ def arm(transaction: Transaction, netns: NetNS, timeout: float, detached: bool) 
 
     Raises NotGuarded, NoSuchNamespace.
     """
+    from . import guard
+    from .carry import write_code
+
     write_code(transaction.path(".code"))
     there = open_file(OWN if netns is None else netns)
     try:
