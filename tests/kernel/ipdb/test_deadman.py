@@ -111,6 +111,8 @@ def test_its_code_and_its_life_do_not_depend_on_who_asked(netns):
     assert os.getsid(int(guard.split()[1])) != os.getsid(0)
     until(lambda: not there(netns))
     until(lambda: not txn.guards(txn.folder(netns)))
+    txn.run(netns, state="recovered")
+    assert txn.left_behind(netns) == []
 
 
 def test_killed_before_it_is_done_the_guard_takes_back_the_half(netns):
