@@ -36,7 +36,7 @@ def trylock(path: str, excl: bool, key_path: str) -> bool:
     key = files.first_line(key_path)
     if not key:
         raise LagoError(f"locking {path}: {key_path} is no file with a uuid")
-    with files.locked(path):
+    with files.locked(path, folder=True):
         state = _read(path)
         others = [user for user in state.users if user != key_path]
         if others and (excl or state.excl):
@@ -57,7 +57,7 @@ def lock(path: str, excl: bool, key_path: str, timeout: float | None = None) -> 
 
 def unlock(path: str, key_path: str) -> bool:
     """Whether `key_path` had held it."""
-    with files.locked(path):
+    with files.locked(path, folder=True):
         state = _read(path)
         if key_path not in state.users:
             return False

@@ -83,24 +83,34 @@ def first_line(path: str) -> str:
 
 
 @contextmanager
-def locked(path: str, timeout: float = 30.0) -> t.Iterator[None]:
-    """Holds the lock of a folder, or of a file that is made. After `timeout` seconds raises LockTimeout."""
+def locked(path: str, timeout: float = 30.0, folder: bool = False) -> t.Iterator[None]:
+    """Holds the lock of a file, or of a folder, and makes it. After `timeout` seconds raises LockTimeout."""
     deadline = time.monotonic() + timeout
-    make = 0 if os.path.isdir(path) else os.O_CREAT
-    file = os.open(path, os.O_RDONLY | make | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    file = _take(path, folder)
+    while file is None:
+        if time.monotonic() > deadline:
+            raise LockTimeout(f"{path} is locked by another process, and was not given up within {timeout:g} s")
+        time.sleep(PAUSE)
+        file = _take(path, folder)
     try:
-        while not _taken(file):
-            if time.monotonic() > deadline:
-                raise LockTimeout(f"{path} is locked by another process, and was not given up within {timeout:g} s")
-            time.sleep(PAUSE)
         yield
     finally:
         os.close(file)
 
 
-def _taken(file: int) -> bool:
+def _take(path: str, folder: bool) -> int | None:
+    """A descriptor that has the lock; None while another has it, or has just removed what it was on."""
+    if folder:
+        os.makedirs(path, exist_ok=True)
+    try:
+        file = os.open(path, os.O_RDONLY | (0 if folder else os.O_CREAT) | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        if os.path.samestat(os.fstat(file), os.stat(path)):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(file)
+    return None

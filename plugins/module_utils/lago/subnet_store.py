@@ -60,8 +60,7 @@ class SubnetStore:
         if not uuid:
             raise LeaseError(f"leasing a subnet: {uuid_path} is no file with a uuid")
         pools = self.pools if pools is None else pools
-        os.makedirs(self.path, exist_ok=True)
-        with files.locked(self.path, self.timeout):
+        with files.locked(self.path, self.timeout, folder=True):
             alive = self._alive()
             mine = _again(alive, uuid_path, subnet, use, pools)
             if mine is not None:
@@ -75,7 +74,7 @@ class SubnetStore:
         """Whether it was leased; to that owner, where one is given. Raises LockTimeout, OSError."""
         if not os.path.isdir(self.path):
             return False
-        with files.locked(self.path, self.timeout):
+        with files.locked(self.path, self.timeout, folder=True):
             found = [one for one in self._read() if one.subnet == subnet and uuid_path in (None, one.uuid_path)]
             for lease in found:
                 self._remove(lease.subnet)
@@ -85,7 +84,7 @@ class SubnetStore:
         """All of one owner, alive or not; those that there were. Raises LockTimeout, OSError."""
         if not os.path.isdir(self.path):
             return []
-        with files.locked(self.path, self.timeout):
+        with files.locked(self.path, self.timeout, folder=True):
             found = [one.subnet for one in self._read() if one.uuid_path == uuid_path]
             for subnet in found:
                 self._remove(subnet)

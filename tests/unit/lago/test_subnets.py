@@ -193,7 +193,7 @@ def test_without_a_uuid_nothing_is_leased(store, tmp_path):
 
 def test_a_lock_that_is_held_is_not_waited_for_for_ever(store, owner):
     os.makedirs(store.path)
-    with files.locked(store.path), pytest.raises(LockTimeout, match="was not given up"):
+    with files.locked(store.path, folder=True), pytest.raises(LockTimeout, match="was not given up"):
         SubnetStore(store.path, timeout=0.05).acquire(owner())
 
 

@@ -152,6 +152,6 @@ def size(place: str, value: t.Any) -> int:
     return -(-count // 512) * 512
 
 
-def anything(place: str, value: t.Any) -> t.Any:  # pylint: disable=unused-argument
+def anything(_place: str, value: t.Any) -> t.Any:
     """What is the user's own."""
     return value

@@ -9,7 +9,7 @@ import typing as t
 
 from ..errors import InitFileError
 from . import names
-from .fields import Field, boolean, choice, integer, read_fields, values_of
+from .fields import Field, anything, boolean, choice, integer, read_fields, values_of
 from .model import Dhcp, Net
 
 FIELDS = (
@@ -20,7 +20,7 @@ FIELDS = (
     Field("ipv6", boolean, False),
     Field("gw", names.address, None),
     Field("mtu", integer(68, 65521), 0),
-    Field("dhcp", lambda place, value: value, None),
+    Field("dhcp", anything, None),
     Field("dns_domain_name", names.host, ""),
     Field("dns_records", values_of(names.address), {}),
     Field("mapping", values_of(names.address), {}),
