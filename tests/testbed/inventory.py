@@ -27,6 +27,7 @@ def variables(guest: Guest) -> dict[str, object]:
         "testbed_management_nic": "eth0",
         "testbed_nics": [f"eth{index}" for index in range(1, len(recipe.wires) + 1)],
         "testbed_wired_nics": _wired(recipe.wires),
+        "testbed_libvirt_uri": "test:///default",  # a node for want of a libvirtd
         "testbed_disks": [f"/dev/vd{letter}" for letter in "bcdefgh"[: len(recipe.disks_mib)]],
     }
 

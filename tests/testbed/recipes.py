@@ -99,6 +99,8 @@ DEBIAN = Recipe(
         "lvm2",
         "openssh-server",
         "python3",
+        "python3-jmespath",
+        "python3-libvirt",
         "systemd-sysv",
         "udev",
         "zstd",
