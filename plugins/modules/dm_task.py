@@ -120,7 +120,7 @@ options:
     description: Whether suspending for the change does not freeze a file system on the device.
     type: bool
     default: false
-  message: &message
+  target_message: &target_message
     description:
       - A message for a target, sent after everything else, and not in check mode. A task with one is always changed,
         but for C(@stats_list) and C(@stats_print).
@@ -158,7 +158,7 @@ options:
       retry: *retry
       noflush: *noflush
       skip_lockfs: *skip_lockfs
-      message: *message
+      target_message: *target_message
   mangling:
     description:
       - How names get to the kernel, of which udev and other tools cannot bear every byte. V(auto) and V(hex) write what
@@ -216,7 +216,7 @@ EXAMPLES = r"""
 - name: What a target has to say
   fleet.hypervisor.dm_task:
     name: fast
-    message: {text: "@stats_list"}
+    target_message: {text: "@stats_list"}
   register: told
 
 - name: Away with all of it
@@ -261,8 +261,8 @@ devices:
   type: list
   elements: dict
 response:
-  description: What the target answered to O(message).
-  returned: success, with O(message)
+  description: What the target answered to O(target_message).
+  returned: success, with O(target_message)
   type: str
 responses:
   description: What targets answered to messages of O(devices), by the names of the devices.

@@ -85,7 +85,9 @@ class DmTask:
         if kind not in COMMAND:
             raise DmValueError(f"there is no device-mapper task of type {kind}")
         self._kind = kind
-        self._request = Request(COMMAND[kind], flags={DM_DEVICE_SUSPEND: c.SUSPEND, DM_DEVICE_TABLE: 16}.get(kind, 0))
+        self._request = Request(
+            COMMAND[kind], flags={DM_DEVICE_SUSPEND: c.SUSPEND, DM_DEVICE_TABLE: c.STATUS_TABLE}.get(kind, 0)
+        )
         self._targets: list[payload.Line] = []
         self._answer: Answer | None = None
         self._newname = ""

@@ -17,6 +17,7 @@ from .errors import DmValueError
 
 NONE, AUTO, HEX = 0, 1, 2
 MODES = {NONE: "none", AUTO: "auto", HEX: "hex"}
+BY_WORD = {word: mode for mode, word in MODES.items()}
 
 ALLOWED = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#+-.:=@_")
 MANGLED = re.compile(rb"\\x([0-9A-Fa-f]{2})")

@@ -291,14 +291,14 @@ def test_thin(host: Host) -> None:
             }
         ],
     )
-    assert host.run(name=pool, message={"text": "create_thin 0"})["response"] == ""
+    assert host.run(name=pool, target_message={"text": "create_thin 0"})["response"] == ""
     volume = {"type": "thin", "length": 131072, "pool": f"/dev/mapper/{pool}", "id": 0}
     host.apply(name=thin, table=[volume])
     zero(f"/dev/mapper/{thin}", 256)
     read = host.device(thin)["status"][0]["read"]
     assert read["mapped_sectors"] >= 256
     host.run(name=thin, state="suspended")
-    host.run(name=pool, message={"text": "create_snap 1 0"})
+    host.run(name=pool, target_message={"text": "create_snap 1 0"})
     host.run(name=thin, state="resumed")
     host.apply(name=snap, table=[{**volume, "id": 1}])
     tree = {node["device"]: node for node in host.info(gather=["tree"])["tree"]}

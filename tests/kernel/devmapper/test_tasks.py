@@ -207,13 +207,13 @@ def test_a_failure_in_a_stack_undoes_all_of_it(host: Host) -> None:
 def test_messages(host: Host) -> None:
     name = host.name()
     host.run(name=name, table=[LINE])
-    foretold = host.run(check=True, name=name, message={"text": "@stats_create - /1"})
+    foretold = host.run(check=True, name=name, target_message={"text": "@stats_create - /1"})
     assert foretold["changed"] and "response" not in foretold
-    assert host.run(name=name, message={"text": "@stats_create - /1"})["response"] == "0"
-    listed = host.run(name=name, message={"text": "@stats_list"})
+    assert host.run(name=name, target_message={"text": "@stats_create - /1"})["response"] == "0"
+    listed = host.run(name=name, target_message={"text": "@stats_list"})
     assert (listed["changed"], listed["response"]) == (False, "0: 0+8064 8064 - -\n")
     with pytest.raises(OSError, match="the target does not take that message"):
-        host.run(name=name, message={"text": "nonsense"})
+        host.run(name=name, target_message={"text": "nonsense"})
 
 
 def test_events_are_waited_for_with_a_deadline(host: Host) -> None:
@@ -225,7 +225,7 @@ def test_events_are_waited_for_with_a_deadline(host: Host) -> None:
         host.info(events={name: known}, timeout=0.3)
     numbers = os.stat(B).st_rdev
     fail = {"text": f"fail_path {os.major(numbers)}:{os.minor(numbers)}"}
-    failing = threading.Timer(0.5, lambda: host.run(name=name, message=fail))
+    failing = threading.Timer(0.5, lambda: host.run(name=name, target_message=fail))
     began = time.monotonic()
     failing.start()
     told = host.info(name=[name], events={name: known}, timeout=20)

@@ -14,9 +14,8 @@ from ..header import Request, dev_text
 from ..payload import Line, Listed
 from ..targets import status
 from . import line
-from .mapper import Mapper
 from .picture import Picture, look
-from .wanted import MODES
+from .reader import Reader
 
 FAILURES = (OSError, ValueError)
 
@@ -41,26 +40,26 @@ def run(params: t.Mapping[str, t.Any], hide: t.Callable[[str], None]) -> dict[st
     """Raises FAILURES, among them DmTimeout where awaited events do not come."""
     from ..targets import secrets
 
-    gather, mode = set(params["gather"]), MODES[params["mangling"]]
-    with Mapper(params["timeout"]) as mapper:
-        out: dict[str, t.Any] = {"driver_version": "{}.{}.{}".format(*mapper.channel.ask(Request(c.VERSION)).version)}
+    gather, mode = set(params["gather"]), mangle.BY_WORD[params["mangling"]]
+    with Reader() as reader:
+        out: dict[str, t.Any] = {"driver_version": "{}.{}.{}".format(*reader.channel.ask(Request(c.VERSION)).version)}
         if params.get("events"):
             known = {mangle.mangle(name, mode): _number(name, value) for name, value in params["events"].items()}
-            out["events"] = {line.plain(name): number for name, number in mapper.wait(known, params["timeout"]).items()}
-        picture = Picture({one.name: one for one in mapper.devices()}, {})
+            out["events"] = {line.plain(name): number for name, number in reader.wait(known, params["timeout"]).items()}
+        picture = Picture({one.name: one for one in reader.devices()}, {})
         devices = []
-        for listed in _asked(mapper, params, mode, picture):
-            found = look(mapper, listed)
+        for listed in _asked(reader, params, mode, picture):
+            found = look(reader, listed)
             if found is None:
                 continue
             for key in secrets.keys([*found.live, *found.inactive]):
                 hide(key)
-            devices.append(_device(mapper, found, picture, gather))
+            devices.append(_device(reader, found, picture, gather))
         out["devices"] = devices
         if "tree" in gather:
-            out["tree"] = _tree(mapper, picture)
+            out["tree"] = _tree(reader, picture)
         if "targets" in gather or params["target_types"]:
-            out["targets"] = _targets(mapper, params["target_types"], "targets" in gather)
+            out["targets"] = _targets(reader, params["target_types"], "targets" in gather)
     return out
 
 
@@ -70,26 +69,26 @@ def _number(name: str, value: t.Any) -> int:
     return int(value)
 
 
-def _asked(mapper: Mapper, params: t.Mapping[str, t.Any], mode: int, picture: Picture) -> list[Listed]:
+def _asked(reader: Reader, params: t.Mapping[str, t.Any], mode: int, picture: Picture) -> list[Listed]:
     if params.get("name") is not None:
         names = [mangle.mangle(name, mode) for name in params["name"]]
         return [picture.names[name] for name in names if name in picture.names]
     if not params["name_prefix"] and not params["uuid_prefix"]:
         return list(picture.names.values())
     name = mangle.mangle(params["name_prefix"], mode) if params["name_prefix"] else ""
-    return mapper.devices(name, mangle.mangle(params["uuid_prefix"], mode, "uuid"))
+    return reader.devices(name, mangle.mangle(params["uuid_prefix"], mode, "uuid"))
 
 
-def _device(mapper: Mapper, found: t.Any, picture: Picture, gather: t.Collection[str]) -> dict[str, t.Any]:
+def _device(reader: Reader, found: t.Any, picture: Picture, gather: t.Collection[str]) -> dict[str, t.Any]:
     out = line.shown(found, picture)
     if "table" not in gather:
         del out["table"]
     elif found.inactive:
         out["waiting"] = line.shown_table(found.inactive, picture)
     if "status" in gather:
-        out["status"] = [_status(one) for one in mapper.target_status(found.listed.name)]
+        out["status"] = [_status(one) for one in reader.target_status(found.listed.name)]
     if "deps" in gather:
-        out["deps"] = [picture.shown(dev_text(dev)) for dev in mapper.deps(found.listed.name)]
+        out["deps"] = [picture.shown(dev_text(dev)) for dev in reader.deps(found.listed.name)]
     return out
 
 
@@ -103,9 +102,9 @@ def _status(one: Line) -> dict[str, t.Any]:
 Node = t.Dict[str, t.Any]
 
 
-def _tree(mapper: Mapper, picture: Picture) -> list[Node]:
+def _tree(reader: Reader, picture: Picture) -> list[Node]:
     """From the devices that carry no other down to the disks."""
-    below = {dev_text(one.dev): [dev_text(dev) for dev in mapper.deps(one.name)] for one in picture.names.values()}
+    below = {dev_text(one.dev): [dev_text(dev) for dev in reader.deps(one.name)] for one in picture.names.values()}
     carrying = {dev for devs in below.values() for dev in devs}
     return [_branch(dev, below, picture, ()) for dev in sorted(below) if dev not in carrying]
 
@@ -118,9 +117,9 @@ def _branch(dev: str, below: t.Mapping[str, list[str]], picture: Picture, above:
     return node
 
 
-def _targets(mapper: Mapper, kinds: t.Sequence[str], loaded: bool) -> dict[str, str | None]:
-    found: dict[str, t.Any] = dict(mapper.target_versions()) if loaded else {}
+def _targets(reader: Reader, kinds: t.Sequence[str], loaded: bool) -> dict[str, str | None]:
+    found: dict[str, t.Any] = dict(reader.target_versions()) if loaded else {}
     for kind in kinds:
         if kind not in found:
-            found[kind] = mapper.target_version(kind)
+            found[kind] = reader.target_version(kind)
     return {kind: "{}.{}.{}".format(*version) if version else None for kind, version in sorted(found.items())}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verbs: what can be done to a device, with udev told, nodes there, and a watchdog over what must not stay.
+"""The verbs: what can be done to devices, with udev told, nodes there, and a watchdog over what must not stay.
 
 Names are the kernel's (mangled) ones here.
 """
@@ -13,25 +13,26 @@ import time
 import typing as t
 
 from .. import constants as c
-from .. import mangle, payload, udev
-from ..control import ControlDevice, message
+from .. import payload, udev
+from ..control import message
 from ..errors import DmError, DmRefused, DmTimeout
 from ..header import Answer, Request
 from ..nodes import Access, Nodes
 from ..targets.secrets import has_secrets
 from .kernellog import KernelLog
+from .reader import Reader
 from .watchdog import COOKIE, DEVICE, SUSPENDED, TABLE, Watchdog
 
 Lines = t.Sequence[payload.Line]
 PAUSE = 0.1  # seconds between two tries to remove
 
 
-class Mapper:
+class Mapper(Reader):
     """An open control device and what goes with it. A context; raises DmError."""
 
     def __init__(self, timeout: float = 30.0) -> None:
         """`timeout`: seconds that udev has for its rules."""
-        self.channel = ControlDevice()
+        super().__init__()
         self.timeout = timeout
         self.nodes = Nodes()
         self.watchdog = Watchdog()
@@ -40,88 +41,14 @@ class Mapper:
         self.expected: dict[str, int | None] = {}  # nodes that have to be there (the device), or not (None)
         self.accepted: dict[str, list[payload.Line]] = {}  # tables that were loaded, as the kernel shows them
 
-    def __enter__(self) -> Mapper:
-        return self
-
     def __exit__(self, *_exception: t.Any) -> None:
         try:
             self.settle()
         finally:
             self.watchdog.close()
-            self.channel.close()
+            super().__exit__()
             if self.log is not None:
                 self.log.close()
-
-    # -- reading
-
-    def devices(self, name: str = "", uuid: str = "") -> list[payload.Listed]:
-        """All devices, or those whose name and uuid begin so: the kernel looks (Linux 5.12 on), and this after it."""
-        found = payload.decode_names(self.channel.ask(Request(c.LIST_DEVICES, name, uuid, flags=c.UUID)))
-        return [one for one in found if one.name.startswith(name) and one.uuid.startswith(uuid)]
-
-    def status(self, name: str) -> Answer | None:
-        """None where there is no such device."""
-        return self._or_none(Request(c.DEV_STATUS, name))
-
-    def table(self, name: str, inactive: bool = False) -> tuple[Answer, list[payload.Line]] | None:
-        """State and table of a device in one command; None where there is no such device."""
-        flags = c.STATUS_TABLE | c.NOFLUSH | c.SECURE_DATA | (c.QUERY_INACTIVE_TABLE if inactive else 0)
-        answer = self._or_none(Request(c.TABLE_STATUS, name, flags=flags))
-        return None if answer is None else (answer, payload.decode_table(answer))
-
-    def target_status(self, name: str) -> list[payload.Line]:
-        """What each target says of itself; nothing is flushed for it."""
-        answer = self._or_none(Request(c.TABLE_STATUS, name, flags=c.NOFLUSH))
-        return [] if answer is None else payload.decode_table(answer)
-
-    def deps(self, name: str) -> list[int]:
-        """The devices that the live table stands on."""
-        answer = self._or_none(Request(c.TABLE_DEPS, name))
-        return [] if answer is None else payload.decode_deps(answer)
-
-    def target_versions(self) -> dict[str, tuple[int, int, int]]:
-        """Of the target types that the kernel has loaded."""
-        return payload.decode_versions(self.channel.ask(Request(c.LIST_VERSIONS)))
-
-    def target_version(self, kind: str) -> tuple[int, int, int] | None:
-        """Of one target type, which the kernel loads for that (Linux 5.4 on); None where it has no such type."""
-        try:
-            answer = self.channel.ask(Request(c.GET_TARGET_VERSION, kind))
-        except DmRefused as error:
-            if error.errno == errno.EINVAL:
-                return None
-            raise
-        return payload.decode_versions(answer).get(kind)
-
-    def wait(self, known: t.Mapping[str, int], seconds: float) -> dict[str, int]:
-        """Waits until a device has had events after the known number; the numbers of those that had.
-
-        Raises DmTimeout, DmRefused for a device that is not there.
-        """
-        deadline = time.monotonic() + seconds
-        while True:
-            self.channel.arm()  # before looking, so that nothing in between is missed
-            moved = {name: number for name, number in self._event_numbers(known).items() if number > known[name]}
-            if moved:
-                return moved
-            rest = deadline - time.monotonic()
-            if rest <= 0:
-                raise DmTimeout(f"no event of {', '.join(map(mangle.unmangle, known))} within {seconds:g} s")
-            try:
-                self.channel.wait_any(rest)
-            except DmTimeout:
-                pass  # looked at once more, then told
-
-    def _event_numbers(self, names: t.Iterable[str]) -> dict[str, int]:
-        return {name: self.channel.ask(Request(c.DEV_STATUS, name)).event_nr for name in names}
-
-    def _or_none(self, request: Request) -> Answer | None:
-        try:
-            return self.channel.ask(request)
-        except DmRefused as error:
-            if error.errno != errno.ENXIO:
-                raise
-            return None
 
     def normal_form(self, name: str, lines: Lines, readonly: bool) -> list[payload.Line]:
         """`lines` as the kernel shows them: loaded into the inactive slot, read back, and cleared."""

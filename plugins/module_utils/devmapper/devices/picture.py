@@ -5,24 +5,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import stat
-import struct
 import typing as t
 
 from .. import constants as c
-from .. import mangle, readahead
+from .. import mangle
 from ..header import Answer, dev_text
 from ..payload import Line, Listed
 from ..targets import equality
-from .mapper import Mapper
+from .reader import Reader
 
-HDIO_GETGEO = 0x0301  # linux/hdreg.h
-GEOMETRY = struct.Struct("@BBHL")  # struct hd_geometry: heads, sectors, cylinders, start
 MAPPER = "/dev/mapper/"
-
-Numbers = t.Tuple[int, int, int, int]
 
 
 class Found(t.NamedTuple):
@@ -49,7 +42,7 @@ class Picture(t.NamedTuple):
 
     def by_uuid(self, uuid: str) -> str:
         """The name of the device with that uuid, "" if there is none."""
-        return next((one.name for one in self.names.values() if one.uuid == uuid), "")
+        return next((name for name, one in self.found.items() if one.listed.uuid == uuid), "")
 
     def mapper_name(self, device: str) -> str:
         """The kernel's name that a path in /dev/mapper means, "" for any other path."""
@@ -73,58 +66,24 @@ class Picture(t.NamedTuple):
         return MAPPER + mangle.unmangle(name) if name else equality.device_path(dev)
 
 
-def observe(mapper: Mapper, names: t.Iterable[str], uuids: t.Iterable[str]) -> Picture:
+def observe(reader: Reader, names: t.Iterable[str], uuids: t.Iterable[str]) -> Picture:
     """Raises DmError."""
-    listed = {one.name: one for one in mapper.devices()}
-    wanted = set(uuids)
-    asked = [*names, *(one.name for one in listed.values() if one.uuid and one.uuid in wanted)]
+    listed = {one.name: one for one in reader.devices()}
+    asked = [*names, *filter(None, (reader.name_of(uuid) for uuid in uuids))]
     found = {}
     for name in dict.fromkeys(asked):
-        one = look(mapper, listed[name]) if name in listed else None
+        one = look(reader, listed[name]) if name in listed else None
         if one is not None:
             found[name] = one
     return Picture(listed, found)
 
 
-def look(mapper: Mapper, listed: Listed) -> Found | None:
+def look(reader: Reader, listed: Listed) -> Found | None:
     """None where the device has gone meanwhile."""
-    both = mapper.table(listed.name)
+    both = reader.table(listed.name)
     if both is None:
         return None
     answer, live = both
-    waiting = mapper.table(listed.name, inactive=True) if answer.flags & c.INACTIVE_PRESENT else None
+    waiting = reader.table(listed.name, inactive=True) if answer.flags & c.INACTIVE_PRESENT else None
+    listed = listed._replace(uuid=answer.uuid)  # a list has none before Linux 5.12
     return Found(listed, answer, live if answer.flags & c.ACTIVE_PRESENT else [], waiting[1] if waiting else [])
-
-
-class NodeState(t.NamedTuple):
-    mode: int
-    uid: int
-    gid: int
-
-
-def node_of(mapper: Mapper, found: Found) -> NodeState | None:
-    """Mode and owner of the device's node; None where there is none."""
-    try:
-        state = os.stat(mapper.nodes.path(found.listed.name))
-    except OSError:
-        return None
-    return NodeState(stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid)
-
-
-def read_ahead_of(found: Found) -> int | None:
-    return readahead.read(found.dev)
-
-
-def geometry_of(mapper: Mapper, found: Found) -> Numbers | None:
-    """Cylinders, heads, sectors, start; None where the device cannot be asked."""
-    try:
-        fd = os.open(mapper.nodes.path(found.listed.name), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        heads, sectors, cylinders, start = GEOMETRY.unpack(fcntl.ioctl(fd, HDIO_GETGEO, bytes(GEOMETRY.size)))
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
-    return cylinders, heads, sectors, start

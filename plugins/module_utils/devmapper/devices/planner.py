@@ -19,8 +19,9 @@ from ..payload import Line
 from ..targets import equality
 from ..targets.registry import WITHOUT_SIDE_EFFECT
 from . import line, order, runner
+from .beside import NodeState, geometry_of, node_of, read_ahead_of
 from .mapper import Mapper
-from .picture import Found, NodeState, Picture, geometry_of, node_of, read_ahead_of
+from .picture import Found, Picture
 from .runner import Revive, Swap
 from .wanted import Wanted, WrongDevice
 
@@ -31,6 +32,17 @@ class Work(t.NamedTuple):
     want: Wanted
     name: str
     found: Found | None
+
+
+class Looks(t.NamedTuple):
+    """How a device looks in a difference; with no state it is not there."""
+
+    state: str
+    lines: t.Sequence[Line] = ()
+    name: str = ""  # the kernel's, where it is another one
+
+
+GONE = Looks("")
 
 
 class Planner:
@@ -148,8 +160,7 @@ class Planner:
         def do(mapper: Mapper) -> None:
             runner.bring_up(mapper, name, want.uuid, lines, bool(want.readonly), flags)
 
-        undo = lambda mapper: mapper.remove(name, want.retry)  # noqa: E731
-        return self._change(work, "create", do, undo, ("create", stage))
+        return self._change(work, "create", do, lambda mapper: mapper.remove(name, want.retry), ("create", stage))
 
     def _load(self, work: Work, stage: int) -> Change:
         want, name, found = work.want, work.name, t.cast(Found, work.found)
@@ -159,7 +170,7 @@ class Planner:
             lines = found.live if want.table is None else runner.numbered(mapper, want.table)
             mapper.load(name, lines, readonly)
 
-        return self._change(work, "load the table", do, lambda mapper: mapper.clear(name), ("load", stage))
+        return self._change(work, "load the table", do, runner.clearing(name), ("load", stage))
 
     def _swap(self, work: Work, stage: int, stacked: bool) -> Change:
         want, name, found = work.want, work.name, t.cast(Found, work.found)
@@ -250,8 +261,11 @@ class Planner:
         if found.has(c.SUSPEND):
             return []
         flags = runner.suspend_flags(want.noflush, want.skip_lockfs)
-        do = lambda mapper: mapper.suspend(work.name, flags)  # noqa: E731
-        return [self._change(work, "suspend", do, Swap(work.name), state="suspended")]
+
+        def do(mapper: Mapper) -> None:
+            mapper.suspend(work.name, flags)
+
+        return [self._change(work, "suspend", do, Swap(work.name), looks=Looks("suspended", found.live))]
 
     def _resumed(self, work: Work) -> list[Change]:
         found = self._must_be(work)
@@ -263,14 +277,19 @@ class Planner:
         found = t.cast(Found, work.found)
         words = "swap the inactive table in" if found.inactive else "resume"
         undo = self._back(work.name, found) if found.live or found.has(c.SUSPEND) else _nothing
-        return self._change(work, words, Swap(work.name), undo, state="active", lines=found.inactive or found.live)
+        return self._change(work, words, Swap(work.name), undo, looks=Looks("active", found.inactive or found.live))
 
     def _cleared(self, work: Work) -> list[Change]:
         found = self._must_be(work)
         if not found.has(c.INACTIVE_PRESENT):
             return []
-        undo = lambda mapper: mapper.load(work.name, found.inactive, found.has(c.READONLY))  # noqa: E731
-        return [self._change(work, "clear the inactive table", lambda mapper: mapper.clear(work.name), undo)]
+
+        def undo(mapper: Mapper) -> None:
+            mapper.load(work.name, found.inactive, found.has(c.READONLY))
+
+        looks = Looks(line.state_of(found), found.live)
+        do = runner.clearing(work.name)
+        return [self._change(work, "clear the inactive table", do, undo, looks=looks)]
 
     def _renamed(self, work: Work) -> list[Change]:
         want, found, name = work.want, work.found, work.name
@@ -301,7 +320,9 @@ class Planner:
         def undo(mapper: Mapper) -> None:
             mapper.rename(new, name)
 
-        return self._change(work, f"rename to {line.plain(new)}", do, undo, shown=new)
+        found = t.cast(Found, work.found)
+        looks = Looks(line.state_of(found), found.live, new)
+        return self._change(work, f"rename to {line.plain(new)}", do, undo, looks=looks)
 
     def _absent(self, works: t.Sequence[Work]) -> list[Change]:
         there = [work for work in works if work.found is not None and not self._leaving(work)]
@@ -324,7 +345,7 @@ class Planner:
         def do(mapper: Mapper) -> None:
             mapper.remove(work.name, want.retry, want.deferred)
 
-        return self._change(work, "remove", do, self._back(work.name, found, anew=True), state="")
+        return self._change(work, "remove", do, self._back(work.name, found, anew=True), looks=GONE)
 
     # -- how a change looks
 
@@ -335,27 +356,30 @@ class Planner:
         do: runner.Action,
         undo: t.Any = None,
         wave: t.Any = None,
-        state: str = "active",
-        lines: t.Sequence[Line] | None = None,
-        shown: str = "",
+        looks: Looks | None = None,
     ) -> Change:
+        """`looks`: how the device will look after all, where that is not as a present one looks."""
+        found, (before_words, after_words) = work.found, self._more(work)
+        before = line.found_text(found, self._lines(found.live), before_words) if found else ""
+        looks = looks or self._present_looks(work)
+        after = self._text(work, looks, after_words) if looks.state else ""
+        return Change(line.plain(work.name), how, before, after, do, undo, wave, work.want.where)
+
+    def _present_looks(self, work: Work) -> Looks:
         want, found = work.want, work.found
-        more = self._more(work)
-        before = line.found_text(found, self._lines(found.live), more[0]) if found else ""
-        if lines is None:
-            lines = want.table if want.table is not None else (found.live if found else [])
-        if lines is want.table and found and self._same_text(want.table or [], found):
-            lines = found.live
+        live = found.live if found else []
+        if want.table is None or (found and equality.same_table(want.table, live, self.picture.resolve)):
+            return Looks("active", live)
+        return Looks("active", want.table)
+
+    def _text(self, work: Work, looks: Looks, words: t.Sequence[str]) -> str:
+        want, found = work.want, work.found
         readonly = want.readonly if want.readonly is not None else bool(found and found.has(c.READONLY))
-        if how.startswith("clear") and found:
-            state = line.state_of(found)
-        uuid = line.plain(want.new_uuid or want.uuid or (found.listed.uuid if found else ""))
-        name = line.plain(shown or work.name)
-        targets = self._lines(lines)
-        after = line.text(name, state, readonly, uuid, targets, more[1]) if state else ""
-        if before and after and targets == self._lines(found.live if found else []):
-            after = _mark_keys(after, want, found)
-        return Change(line.plain(work.name), how, before, after, do, undo, wave, want.where)
+        uuid = want.new_uuid or want.uuid or (found.listed.uuid if found else "")
+        targets = self._lines(looks.lines)
+        text = line.text(line.plain(looks.name or work.name), looks.state, readonly, line.plain(uuid), targets, words)
+        same = found is not None and targets == self._lines(found.live)
+        return _mark_keys(text, want, found) if same else text
 
     def _lines(self, lines: t.Sequence[Line]) -> list[str]:
         """A table as text, made once; the tables live as long as this does."""
@@ -364,9 +388,6 @@ class Planner:
         if id(lines) not in self.texts:
             self.texts[id(lines)] = line.target_lines(lines, self.picture)
         return self.texts[id(lines)]
-
-    def _same_text(self, wanted: list[Line], found: Found) -> bool:
-        return equality.same_table(wanted, found.live, self.picture.resolve)
 
     def _more(self, work: Work) -> tuple[list[str], list[str]]:
         """What else of the device the task is about: as it is, and as it will be."""

@@ -100,7 +100,7 @@ def bring_up(mapper: Mapper, name: str, uuid: str, lines: Lines, readonly: bool,
         mapper.load(name, numbered(mapper, lines), readonly)
         mapper.resume(name, flags)
     except BaseException:
-        mapper.remove(name)
+        _attempt(lambda: mapper.remove(name))  # should that fail too, the watchdog tries once more in the end
         raise
 
 
@@ -130,6 +130,11 @@ def revive(mapper: Mapper, old: Revive) -> None:
         mapper.resume(old.name)
     if old.suspended:
         mapper.suspend(old.name)
+
+
+def clearing(name: str) -> Verb:
+    """An action that clears the inactive table."""
+    return lambda mapper: mapper.clear(name)
 
 
 def suspend_flags(noflush: bool, skip_lockfs: bool) -> int:

@@ -38,7 +38,7 @@ DEVICE: dict[str, t.Any] = {
     "retry": {"type": "float", "default": 5.0},
     "noflush": {"type": "bool", "default": False},
     "skip_lockfs": {"type": "bool", "default": False},
-    "message": {"type": "dict", "options": MESSAGE, "no_log": True},
+    "target_message": {"type": "dict", "options": MESSAGE, "no_log": True},
 }
 
 COMMON: dict[str, t.Any] = {

@@ -14,7 +14,6 @@ from ..errors import DmValueError
 from ..payload import Line
 from ..targets.table import parse_table
 
-MODES = {words: number for number, words in mangle.MODES.items()}
 OF_PRESENT = ("table", "readonly", "geometry", "owner", "group", "mode", "read_ahead")
 OF_RENAMED = ("new_name", "new_uuid")
 
@@ -54,7 +53,10 @@ class Wanted(t.NamedTuple):
 
 def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool, mangling: str) -> list[Wanted]:
     """Checks devices as a task gives them. Raises WrongDevice."""
-    found = [_parse(item, f"devices[{number}]" if batch else "", MODES[mangling]) for number, item in enumerate(items)]
+    found = [
+        _parse(item, f"devices[{number}]" if batch else "", mangle.BY_WORD[mangling])
+        for number, item in enumerate(items)
+    ]
     seen: dict[str, Wanted] = {}
     for want in found:
         for name in filter(None, (want.name, want.new_name)):
@@ -76,7 +78,7 @@ def _parse(item: t.Mapping[str, t.Any], where: str, mode: int) -> Wanted:
         uuids = [_mangled(given, key, mode, "uuid") for key in ("uuid", "new_uuid")]
     except DmValueError as error:
         raise WrongDevice(f"{where}: {error}" if where and not str(error).startswith(where) else str(error)) from None
-    geometry, message = given.get("geometry"), given.get("message")
+    geometry, message = given.get("geometry"), given.get("target_message")
     return Wanted(
         where,
         names[0],
@@ -110,8 +112,8 @@ def _check_sense(given: t.Mapping[str, t.Any], state: str, at: t.Callable[[str],
             raise WrongDevice(f"{at(alien[0])}: goes with state {own}, and the state is {state}")
     if state == "renamed" and not any(given.get(option) for option in OF_RENAMED):
         raise WrongDevice(f"{at('new_name')}: a rename needs a new_name or a new_uuid")
-    if state == "absent" and "message" in given:
-        raise WrongDevice(f"{at('message')}: a device that is absent takes no message")
+    if state == "absent" and "target_message" in given:
+        raise WrongDevice(f"{at('target_message')}: a device that is absent takes no message")
     for option in ("read_ahead", "retry"):
         if given.get(option, 0) < 0:
             raise WrongDevice(f"{at(option)}: is not negative")
