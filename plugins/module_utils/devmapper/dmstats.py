@@ -96,12 +96,15 @@ class DmStats(t.Sequence["DmStatsRegion"]):
     # -- which device
 
     def bind_name(self, name: str) -> bool:
+        """The device of that name, from now on."""
         return self._bind("name", name)
 
     def bind_uuid(self, uuid: str) -> bool:
+        """The device with that UUID, from now on."""
         return self._bind("uuid", uuid)
 
     def bind_devno(self, major: int, minor: int) -> bool:
+        """The device with that number, from now on."""
         return self._bind("devno", f"{int(major)}:{int(minor)}")
 
     def _bind(self, kind: str, written: str) -> bool:
@@ -130,6 +133,7 @@ class DmStats(t.Sequence["DmStatsRegion"]):
     # -- what is asked
 
     def set_program_id(self, program_id: str | None, allow_empty: bool = False) -> bool:
+        """Whose regions are meant from now on."""
         if not program_id and not allow_empty:
             raise ValueError("an empty program id means all programs, which has to be allowed")
         self._program_id = program_id or ""
@@ -143,6 +147,7 @@ class DmStats(t.Sequence["DmStatsRegion"]):
         return True
 
     def get_sampling_interval(self) -> float:
+        """Nanoseconds between two samples."""
         return self._interval / SECOND
 
     def list(self, program_id: str | None = None) -> bool:
@@ -195,10 +200,12 @@ class DmStats(t.Sequence["DmStatsRegion"]):
         return device.create(Span(start, length, area, fine, found), program, user_data)
 
     def delete_region(self, region_id: int) -> bool:
+        """Removes a region. Raises DmError."""
         self._bound_device().delete(region_id)
         return True
 
     def clear_region(self, region_id: int) -> bool:
+        """Sets the counters of a region to zero. Raises DmError."""
         self._bound_device().clear(region_id)
         return True
 
@@ -226,21 +233,27 @@ class DmStats(t.Sequence["DmStatsRegion"]):
     # -- what was found
 
     def nr_regions(self) -> int:
+        """How many regions were listed."""
         return len(self._regions)
 
     def nr_groups(self) -> int:
+        """How many groups were listed."""
         return len(self._known)
 
     def nr_areas(self) -> int:
+        """How many areas all listed regions have."""
         return sum(region.span.areas for region in self._regions.values())
 
     def region_present(self, region_id: int) -> bool:
+        """Whether there is a region of that number."""
         return region_id in self._regions
 
     def region_nr_areas(self, region_id: int) -> int:
+        """How many areas a region has."""
         return self._regions[region_id].span.areas if region_id in self._regions else 0
 
     def group_present(self, group_id: int) -> bool:
+        """Whether there is a group of that number."""
         return any(group.id == group_id for group in self._known)
 
     def group(self, group_id: int) -> groups.Group:
@@ -279,6 +292,7 @@ class DmStatsRegion(t.Sequence["DmStatsArea"]):
         return self._stats.region_present(self.region_id)
 
     def nr_areas(self) -> int:
+        """How many areas the region has."""
         return self._found().span.areas
 
     @property
@@ -316,6 +330,7 @@ class DmStatsRegion(t.Sequence["DmStatsArea"]):
         return histogram.merged(area.histogram() for area in self)
 
     def delete(self) -> bool:
+        """Removes the region. Raises DmError."""
         self._found()
         return self._stats.delete_region(self.region_id)
 
