@@ -47,7 +47,7 @@ options:
       - Without it, counters are those since the region was made or cleared.
     type: float
   areas:
-    description: Whether to tell about each area too.
+    description: Whether to tell about each area too in which there was a request.
     type: bool
     default: false
   percentiles:
@@ -192,7 +192,8 @@ devices:
             p50: {estimate: 2000000, at_least: 1000000, below: 5000000}
             p99_9: {estimate: 5000000, at_least: 5000000, below: null}
         areas:
-          description: Each area with V(area_id), V(start), V(length) and counters as here.
+          description:
+            - Each area that has counted anything, with V(area_id), V(start), V(length) and counters as here.
           returned: with O(areas)
           type: list
           elements: dict

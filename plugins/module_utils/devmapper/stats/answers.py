@@ -100,8 +100,9 @@ def areas(text: str, span: Span) -> list[Area]:
     numbers = list(map(int, text.translate(SEPARATORS).split()))
     width = WIDTH + bins
     if not span.precise:
+        scale = unit(False)
         for place in TIMES:
-            numbers[place + 2 :: width] = [number * unit(False) for number in numbers[place + 2 :: width]]
+            numbers[place + 2 :: width] = [number * scale for number in numbers[place + 2 :: width]]
     if numbers:
         numbers[1 - width] = max(0, min(numbers[1 - width], span.start + span.length - numbers[-width]))
     return [

@@ -45,44 +45,36 @@ def since(before: Counters, after: Counters) -> Counters:
     return after if min(grown[:NOW] + grown[NOW + 1 :]) < 0 else Counters(*grown)
 
 
-def _ratio(what: float, by: float) -> float:
-    return what / by if by else 0.0
-
-
 def averages(c: Counters) -> dict[str, float]:
     """What needs no interval. Times in nanoseconds, sizes in sectors, of one request."""
-    requests = c.reads + c.writes
+    requests = c.reads + c.writes or 1
     return {
-        "average_request_size": _ratio(c.read_sectors + c.write_sectors, requests),
-        "average_wait_time": _ratio(c.read_nsecs + c.write_nsecs, requests),
-        "average_rd_wait_time": _ratio(c.read_nsecs, c.reads),
-        "average_wr_wait_time": _ratio(c.write_nsecs, c.writes),
-    }
-
-
-def rates(c: Counters, interval: int) -> dict[str, float]:
-    """What was counted in an interval of nanoseconds, a second of it.
-
-    `utilization` is in percent, `service_time` in nanoseconds a request. dmstats' SvcTm is a millionth of it, and so
-    mostly 0.00.
-    """
-    second = SECOND / interval
-    busy = min(c.io_nsecs, interval)
-    requests = c.reads + c.writes
-    return {
-        "rd_merges_per_sec": c.reads_merged * second,
-        "wr_merges_per_sec": c.writes_merged * second,
-        "reads_per_sec": c.reads * second,
-        "writes_per_sec": c.writes * second,
-        "read_sectors_per_sec": c.read_sectors * second,
-        "write_sectors_per_sec": c.write_sectors * second,
-        "average_queue_size": c.weighted_io_nsecs / interval,
-        "service_time": _ratio(busy, requests),
-        "throughput": requests * second,
-        "utilization": 100.0 * busy / interval,
+        "average_request_size": (c.read_sectors + c.write_sectors) / requests,
+        "average_wait_time": (c.read_nsecs + c.write_nsecs) / requests,
+        "average_rd_wait_time": c.read_nsecs / (c.reads or 1),
+        "average_wr_wait_time": c.write_nsecs / (c.writes or 1),
     }
 
 
 def metrics(c: Counters, interval: int | None = None) -> dict[str, float]:
-    """All that follows from what was counted in `interval` nanoseconds; without one, only averages of a request."""
-    return {**averages(c), **(rates(c, interval) if interval else {})}
+    """All that follows from what was counted in `interval` nanoseconds; without one, only averages of a request.
+
+    `utilization` is in percent, `service_time` in nanoseconds a request. dmstats' SvcTm is a millionth of it, and so
+    mostly 0.00.
+    """
+    found = averages(c)
+    if interval:
+        second, busy, requests = SECOND / interval, min(c.io_nsecs, interval), c.reads + c.writes
+        found.update(
+            rd_merges_per_sec=c.reads_merged * second,
+            wr_merges_per_sec=c.writes_merged * second,
+            reads_per_sec=c.reads * second,
+            writes_per_sec=c.writes * second,
+            read_sectors_per_sec=c.read_sectors * second,
+            write_sectors_per_sec=c.write_sectors * second,
+            average_queue_size=c.weighted_io_nsecs / interval,
+            service_time=busy / requests if requests else 0.0,
+            throughput=requests * second,
+            utilization=100.0 * busy / interval,
+        )
+    return found

@@ -9,6 +9,7 @@ With bounds b1 .. bn there are n + 1 bins: below b1, from b1 to below b2, ..., f
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 import typing as t
 
@@ -85,20 +86,7 @@ def coarser(one: Histogram, bounds: Bounds) -> t.Sequence[int]:
 
 def percentile(of_what: Histogram, percent: float) -> Percentile | None:
     """The latency that `percent` of the requests kept below or at; None without a request. Raises DmValueError."""
-    if not 0 < percent <= 100:
-        raise DmValueError(f"{percent:g} is no percentage above 0 and up to 100")
-    total = of_what.total
-    if not total:
-        return None
-    rank = total * percent / 100
-    sums = list(itertools.accumulate(of_what.counts))
-    place = next(place for place, below in enumerate(sums) if below and below >= min(rank, total))
-    low = of_what.bounds[place - 1] if place else 0
-    if place == len(of_what.bounds):
-        return Percentile(low, low, None)
-    high, count = of_what.bounds[place], of_what.counts[place]
-    share = (rank - (sums[place] - count)) / count
-    return Percentile(low + int((high - low) * share), low, high)
+    return percentiles(of_what, (percent,))[name_of(percent)]
 
 
 def name_of(percent: float) -> str:
@@ -106,8 +94,36 @@ def name_of(percent: float) -> str:
     return f"p{percent:g}".replace(".", "_")
 
 
+@functools.lru_cache(maxsize=8)
+def _named(percents: t.Tuple[float, ...]) -> tuple[str, ...]:
+    """Raises DmValueError."""
+    for percent in percents:
+        if not 0 < percent <= 100:
+            raise DmValueError(f"{percent:g} is no percentage above 0 and up to 100")
+    return tuple(map(name_of, percents))
+
+
 def percentiles(of_what: Histogram, percents: t.Iterable[float] = PERCENTS) -> dict[str, Percentile | None]:
-    return {name_of(percent): percentile(of_what, percent) for percent in percents}
+    """By `p50`, `p99_9`, ... Raises DmValueError."""
+    percents = tuple(percents)
+    names = _named(percents)
+    bounds, counts = of_what
+    sums = list(itertools.accumulate(counts))
+    total = sums[-1]
+    if not total:
+        return dict.fromkeys(names)
+    found: dict[str, Percentile | None] = {}
+    for name, percent in zip(names, percents):
+        rank = min(total, total * percent / 100)
+        place = bisect.bisect_left(sums, rank)  # the first bin that this request, or one after it, is in
+        low = bounds[place - 1] if place else 0
+        if place == len(bounds):
+            found[name] = Percentile(low, low, None)
+            continue
+        high = bounds[place]
+        share = 1 - (sums[place] - rank) / counts[place]
+        found[name] = Percentile(low + int((high - low) * share), low, high)
+    return found
 
 
 def shown(of_what: Histogram) -> dict[str, t.Any]:
@@ -116,5 +132,7 @@ def shown(of_what: Histogram) -> dict[str, t.Any]:
 
 
 def shown_percentiles(of_what: Histogram, percents: t.Iterable[float] = PERCENTS) -> dict[str, t.Any]:
-    found = percentiles(of_what, percents)
-    return {name: None if one is None else one._asdict() for name, one in found.items()}
+    return {
+        name: one and {"estimate": one[0], "at_least": one[1], "below": one[2]}
+        for name, one in percentiles(of_what, percents).items()
+    }

@@ -8,6 +8,7 @@ Reading clears nothing, so that any number of readers do not disturb each other.
 
 from __future__ import annotations
 
+import gc
 import operator
 import time
 import typing as t
@@ -22,6 +23,7 @@ from .histogram import PERCENTS, Histogram, merged, shown, shown_percentiles
 from .show import Row, region_row
 
 FAILURES = (DmError,)
+NAMES = Counters._fields
 
 
 class Reading(t.NamedTuple):
@@ -48,9 +50,10 @@ class Counted(t.NamedTuple):
 
 def run(params: t.Mapping[str, t.Any], check: bool = False) -> dict[str, t.Any]:
     """`devices` with regions and groups; `changed` tells of the file that is to be written. Raises FAILURES."""
-    interval, percents = params["interval"], params["percentiles"] or list(PERCENTS)
+    interval, percents = params["interval"], tuple(params["percentiles"] or PERCENTS)
     if interval is not None and interval <= 0:
         raise DmValueError(f"interval: {interval:g} is not above 0 seconds")
+    gc.disable()  # many objects, none of them garbage, and the process is short
     with ControlDevice() as channel:
         chosen = _chosen(channel, params["devices"])
         first = take(chosen, params["program_id"] or "")
@@ -99,21 +102,25 @@ def _readings(one: Device, regions: t.Iterable[Region]) -> dict[int, Reading]:
 
 
 def device_row(sample: Sample, before: t.Mapping[int, Reading] | None, areas: bool, percents: t.Sequence[float]) -> Row:
-    counted = {
-        number: counted_areas(reading, before.get(number) if before is not None else None)
-        for number, reading in sample.readings.items()
-    }
     known = groups.of_regions(sample.known)
     group_of = {member: group.id for member, group in groups.by_member(known).items()}
-    totals = {number: total(every) for number, every in counted.items()}
-    rows = []
+    totals, rows = {}, []
     for number, reading in sample.readings.items():
+        span = reading.region.span
+        counted, interval = (reading.areas, None) if before is None else since(before.get(number), reading)
+        totals[number] = summed(counted, span.bounds, interval)
         row = region_row(sample.device, reading.region, group_of.get(number))
         row.update(counted_row(totals[number], percents))
         if areas:
             row["areas"] = [
-                {"area_id": place, "start": area.start, "length": area.length, **counted_row(one, percents)}
-                for place, (area, one) in enumerate(zip(reading.areas, counted[number]))
+                {
+                    "area_id": place,
+                    "start": area.start,
+                    "length": area.length,
+                    **counted_row(Counted(area.counters, _histogram(span.bounds, area.histogram), interval), percents),
+                }
+                for place, area in enumerate(counted)
+                if any(area.counters)
             ]
         rows.append(row)
     return {
@@ -128,24 +135,17 @@ def device_row(sample: Sample, before: t.Mapping[int, Reading] | None, areas: bo
     }
 
 
-def counted_areas(reading: Reading, before: Reading | None) -> list[Counted]:
-    """Of each area. A region that was made anew meanwhile has counted all of it since."""
-    bounds = reading.region.span.bounds
-    if before is None or len(before.areas) != len(reading.areas):
-        return [Counted(area.counters, _histogram(bounds, area.histogram), None) for area in reading.areas]
-    interval = max(1, reading.at - before.at)
-    return [
-        Counted(
-            counters.since(old.counters, new.counters),
-            _histogram(bounds, _bins_since(old.histogram, new.histogram)),
-            interval,
+def since(before: Reading | None, after: Reading) -> tuple[list[Area], int | None]:
+    """What was counted meanwhile, and in how many nanoseconds. All of it, if it is not known for how long."""
+    if before is None or len(before.areas) != len(after.areas):
+        return after.areas, None
+    grown = [
+        new._replace(
+            counters=counters.since(old.counters, new.counters), histogram=_bins_since(old.histogram, new.histogram)
         )
-        for old, new in zip(before.areas, reading.areas)
+        for old, new in zip(before.areas, after.areas)
     ]
-
-
-def _histogram(bounds: t.Tuple[int, ...], counts: t.Tuple[int, ...]) -> Histogram | None:
-    return Histogram(bounds, counts) if bounds else None
+    return grown, max(1, after.at - before.at)
 
 
 def _bins_since(before: t.Tuple[int, ...], after: t.Tuple[int, ...]) -> t.Tuple[int, ...]:
@@ -153,8 +153,18 @@ def _bins_since(before: t.Tuple[int, ...], after: t.Tuple[int, ...]) -> t.Tuple[
     return after if min(grown, default=0) < 0 else grown
 
 
+def summed(areas: t.Sequence[Area], bounds: t.Tuple[int, ...], interval: int | None) -> Counted:
+    """Of a region."""
+    bins = tuple(map(sum, zip(*[area.histogram for area in areas])))
+    return Counted(counters.total([area.counters for area in areas]), _histogram(bounds, bins), interval)
+
+
+def _histogram(bounds: t.Tuple[int, ...], counts: t.Tuple[int, ...]) -> Histogram | None:
+    return Histogram(bounds, counts) if bounds and counts else None
+
+
 def total(every: t.Sequence[Counted]) -> Counted:
-    """The sum. Without a histogram where one of them has none, or none of its bounds."""
+    """Of a group. Without a histogram where a region has none, or they have no bound in common."""
     intervals = [one.interval for one in every if one.interval]
     return Counted(
         counters.total([one.counters for one in every]),
@@ -167,8 +177,6 @@ def _merged(histograms: t.Sequence[Histogram | None]) -> Histogram | None:
     every = [one for one in histograms if one is not None]
     if not every or len(every) < len(histograms):
         return None
-    if all(one.bounds == every[0].bounds for one in every):
-        return Histogram(every[0].bounds, tuple(map(sum, zip(*[one.counts for one in every]))))
     try:
         return merged(every)
     except DmValueError:
@@ -178,7 +186,7 @@ def _merged(histograms: t.Sequence[Histogram | None]) -> Histogram | None:
 def counted_row(one: Counted, percents: t.Sequence[float]) -> Row:
     row: Row = {
         "interval_nsecs": one.interval,
-        "counters": one.counters._asdict(),
+        "counters": dict(zip(NAMES, one.counters)),
         "metrics": counters.metrics(one.counters, one.interval),
     }
     if one.histogram is not None:
