@@ -22,7 +22,7 @@ from . import paths, permissions
 from .connection import TIMEOUT, PacketConnection, UnixSocketConnection, XenBusConnection, candidates
 from .errors import Conflict, ConnectionError, InvalidPayload, PyXSError, UnexpectedPacket, refused
 from .monitor import Monitor
-from .packet import PAYLOAD_MAX, Op, strings
+from .packet import Op, strings
 from .paths import AnyPath
 from .router import Answer, Request, Router, describe
 
@@ -91,13 +91,20 @@ class Client:
 
     def execute_command(self, op: int, *parts: bytes) -> bytes:
         """The answer to a request whose payload is `parts` put together. Raises PyXSError."""
-        return self.router.ask(op, _payload(op, b"".join(parts)), self.tx_id)
+        payload = b"".join(parts)
+        self._check_size((op, payload))
+        return self.router.ask(op, payload, self.tx_id)
 
     def ask_all(self, requests: t.Sequence[Request]) -> t.List[Answer]:
         """Answers to many requests, pipelined. Raises ConnectionError, InvalidPayload."""
-        for op, payload in requests:
-            _payload(op, payload)
+        for request in requests:
+            self._check_size(request)
         return self.router.ask_all(requests, self.tx_id)
+
+    def _check_size(self, request: Request) -> None:
+        size, most = len(request[1]), self.router.connection.payload_max
+        if size > most:
+            raise InvalidPayload(describe(request), f"{size} bytes, and a request takes {most} at most")
 
     def _ack(self, op: int, *parts: bytes) -> None:
         answer = self.execute_command(op, *parts)
@@ -298,13 +305,6 @@ def _choices(unix_socket_path: str | None, xen_bus_path: str | None) -> list[Pac
     if xen_bus_path:
         return [XenBusConnection(xen_bus_path)]
     return candidates()
-
-
-def _payload(op: int, payload: bytes) -> bytes:
-    if len(payload) > PAYLOAD_MAX:
-        what = describe((op, payload))
-        raise InvalidPayload(what, f"{len(payload)} bytes, and a request takes {PAYLOAD_MAX} at most")
-    return payload
 
 
 def _numbers(*numbers: int) -> bytes:

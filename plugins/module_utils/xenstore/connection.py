@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import collections
 import errno
 import os
 import select
@@ -16,9 +15,10 @@ import time
 import typing as t
 
 from .errors import ConnectionError, Timeout
-from .packet import HEADER, Decoder, Packet, Received
+from .packet import HEADER, PAYLOAD_MAX, Decoder, Packet, Received
 
 READ_SIZE = 64 << 10
+LOOKS = 32  # for an answer before we sleep: most come in less time than it takes to be woken up
 FOR_EVER = 1e6  # seconds, and more
 TIMEVAL = struct.Struct("@ll")
 TIMEOUT = 30.0  # seconds for an answer, where nothing else is said
@@ -30,6 +30,8 @@ class PacketConnection:
     """A stream of packets over a file descriptor. Made with `connect`, ended with `close`."""
 
     window = 1  # packets that may be on their way at once
+    payload_max = PAYLOAD_MAX  # bytes of a request
+    pipelined = True  # whether a request may follow one that is not answered
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -37,7 +39,7 @@ class PacketConnection:
         self._owner: t.Any = None  # what `_fd` belongs to, where that is an object
         self._poll: t.Any = None
         self._decoder = Decoder()
-        self._inbox: collections.deque[Received] = collections.deque()
+        self._inbox: list[Received] = []  # came while we wrote
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
@@ -61,7 +63,7 @@ class PacketConnection:
         except OSError as error:
             raise _failed(f"connecting to XenStore at {self.path}", error) from None
         self._decoder = Decoder()
-        self._inbox.clear()
+        self._inbox = []
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
 
@@ -100,7 +102,7 @@ class PacketConnection:
                     data = data[self._write(data) :]
                 except BlockingIOError:
                     self._wait(select.POLLIN | select.POLLOUT, deadline)
-                    self._feed(self._read())
+                    self._inbox.extend(self._decoded(self._read()))
         except OSError as error:
             raise _failed(f"writing to {self.path}", error) from None
 
@@ -111,20 +113,18 @@ class PacketConnection:
         is no use to wake up for each.
         """
         self.fileno()
+        found, self._inbox = self._inbox, []
         try:
-            while not self._inbox:
-                self._feed(self._await(deadline, answers))
+            while not found:
+                found = self._decoded(self._await(deadline, answers))
         except OSError as error:
             raise _failed(f"reading from {self.path}", error) from None
-        found = list(self._inbox)
-        self._inbox.clear()
         return found
 
-    def _feed(self, data: bytes | None) -> None:
+    def _decoded(self, data: bytes | None) -> list[Received]:
         if data == b"":
             raise ConnectionResetError(errno.ECONNRESET, "")
-        if data:
-            self._inbox.extend(self._decoder.feed(data))
+        return self._decoder.feed(data) if data else []
 
     def _write(self, data: bytes) -> int:
         """How much of `data` was taken. Raises BlockingIOError when nothing was."""
@@ -192,6 +192,10 @@ class UnixSocketConnection(PacketConnection):
             return None
 
     def _await(self, deadline: float, answers: int) -> bytes | None:
+        if answers == 1:
+            found = self._soon()
+            if found is not None:
+                return found
         self._have_patience(deadline - time.monotonic())
         try:
             if answers == 1:
@@ -200,6 +204,16 @@ class UnixSocketConnection(PacketConnection):
             return t.cast(bytes, self._owner.recv(sure, socket.MSG_WAITALL))
         except BlockingIOError:
             raise self._late() from None
+
+    def _soon(self) -> bytes | None:
+        """As _read(), of what comes within LOOKS."""
+        receive = self._owner.recv
+        for _unused in range(LOOKS):
+            try:
+                return t.cast(bytes, receive(READ_SIZE, socket.MSG_DONTWAIT))
+            except BlockingIOError:
+                os.sched_yield()  # to the daemon, where it waits for this processor
+        return None
 
     def _have_patience(self, seconds: float) -> None:
         """What is set already is kept when it is nearly the same: that is, for every first answer to a request."""
@@ -215,8 +229,12 @@ class UnixSocketConnection(PacketConnection):
 class XenBusConnection(PacketConnection):
     """Through the kernel, from any domain. `path`: of the device, by default the first that is there.
 
-    The kernel takes one packet a write, and what it is sent before it has answered is not relied upon.
+    The kernel takes one packet a write, into a buffer that is for the header too, and sends from there later: a packet
+    that follows too soon overwrites it (drivers/xen/xenbus/xenbus_dev_frontend.c: struct xenbus_file_priv).
     """
+
+    payload_max = PAYLOAD_MAX - HEADER.size
+    pipelined = False
 
     def __init__(self, path: str | None = None) -> None:
         super().__init__(path or xenbus_path())

@@ -63,9 +63,12 @@ class Router:
         if packet.rq_id in self._waiting:
             raise PyXSError(errno.EEXIST, f"request id {packet.rq_id} is on its way already")
         answers: list[t.Any] = [None]
-        self._waiting[packet.rq_id] = (packet.op, answers, 0)
+        deadline = time.monotonic() + self.timeout
         try:
-            self.connection.transmit(packet.pack(), time.monotonic() + self.timeout)
+            while self._waiting and not self.connection.pipelined:
+                self.dispatch(deadline)
+            self._waiting[packet.rq_id] = (packet.op, answers, 0)
+            self.connection.transmit(packet.pack(), deadline)
         except BaseException:
             self.terminate()
             raise
@@ -73,10 +76,20 @@ class Router:
 
     def ask(self, op: int, payload: bytes, tx_id: int = 0) -> bytes:
         """The answer to one request. Raises what the daemon refused it with, ConnectionError."""
-        answer = self.ask_all([(op, payload)], tx_id)[0]
-        if isinstance(answer, PyXSError):
-            raise answer
-        return answer
+        request, answers = (op, payload), [None]
+        try:
+            deadline = time.monotonic() + self.timeout
+            self.connection.transmit(self._encode((request,), answers, 0, tx_id), deadline)
+            while answers[0] is None:
+                self.dispatch(deadline)
+        except BaseException as error:
+            self.terminate()
+            _add_what(error, [request], answers)
+            raise
+        packet: t.Any = answers[0]
+        if packet[0] == Op.ERROR:
+            raise _refusal(request, packet)
+        return t.cast(bytes, packet[3])
 
     def ask_all(self, requests: t.Sequence[Request], tx_id: int = 0) -> list[Answer]:
         """The answers to many requests in their order, each a payload or the error that refused it.

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import errno
 import re
+import time
 import typing as t
 
-from .errors import PyXSError, UnexpectedPacket, refused
+from .errors import PyXSError, Timeout, UnexpectedPacket, refused
 from .packet import ID_MASK, Op, Packet, error_number, strings
-from .router import describe
+from .router import Router, RVar, describe
 
 if t.TYPE_CHECKING:
     from .client import Client
@@ -26,23 +27,41 @@ C_LINE = re.compile(r"([a-z-]+) *: *([0-9]+)")  # xenstored's CONTROL quota
 OCAML_LINE = re.compile(r"dom([0-9]+) quota: (-?[0-9]+)/(-?[0-9]+)")  # oxenstored's
 
 PROBE_ID = 0x70000000
+MOMENT = 0.1  # seconds for what has come already to be read
 UNTOLD = (errno.ENOSYS, errno.ENOENT, errno.EINVAL, errno.EACCES, errno.EPERM)
 
 
 def ask(client: Client, op: int, payload: bytes) -> bytes:
     """The answer to a request that the daemon may not know. Raises PyXSError, with ENOSYS when it drops it."""
     router = client.router
-    probe = Packet(op, payload, PROBE_ID)
-    beacon = Packet(Op.GET_DOMAIN_PATH, b"0\0", PROBE_ID + 1 & ID_MASK)
-    answer, after = router.send(probe), router.send(beacon)
-    after.get()
-    if not answer.there:
+    answer = router.send(Packet(op, payload, PROBE_ID))
+    if not _is_answered(router, answer):
         router.forget(PROBE_ID)
         raise refused(errno.ENOSYS, describe((op, payload)))
     packet = answer.get()
     if packet.op == Op.ERROR:
         raise refused(error_number(packet.payload), describe((op, payload)))
     return packet.payload
+
+
+def _is_answered(router: Router, answer: RVar) -> bool:
+    """Whether the daemon has answered by the time it answers what is asked after."""
+    beacon = Packet(Op.GET_DOMAIN_PATH, b"0\0", PROBE_ID + 1 & ID_MASK)
+    if router.connection.pipelined:
+        router.send(beacon).get()
+        return answer.there
+    other = Router(type(router.connection)(router.connection.path), router.timeout)  # the kernel has one line for all
+    other.start()
+    try:
+        other.send(beacon).get()
+    finally:
+        other.terminate()
+    try:
+        while not answer.there:
+            router.wait_for_events(time.monotonic() + MOMENT)
+    except Timeout:
+        pass
+    return answer.there
 
 
 def control(client: Client, command: str, *arguments: str) -> str:

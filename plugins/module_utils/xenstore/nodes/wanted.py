@@ -9,7 +9,6 @@ import typing as t
 
 from ..client import Client
 from ..errors import InvalidPath
-from ..packet import PAYLOAD_MAX
 from ..paths import check_removable
 from . import notation
 from .notation import Want, WrongNode
@@ -98,7 +97,7 @@ def _present(client: Client, item: Item, where: str, found: Wanted) -> None:
     if purge and top == b"/":
         raise WrongNode(f"{_at(where, 'path')}: the root is not purged, every domain lives there")
     for want in wants:
-        _check_size(want)
+        _check_size(want, client.router.connection.payload_max)
         first = found.nodes.setdefault(want.path, want)
         if first is not want:
             raise WrongNode(f"{want.where or 'path'}: {want.path.decode()} is given before, at {first.where or 'path'}")
@@ -137,12 +136,12 @@ def _value(item: Item, where: str) -> bytes | None:
     return notation.text(value, _at(where, "value"))
 
 
-def _check_size(want: Want) -> None:
+def _check_size(want: Want, most: int) -> None:
     size = len(want.path) + 1 + len(want.value or b"")
-    if size > PAYLOAD_MAX:
+    if size > most:
         raise WrongNode(
             f"{want.where or 'value'}: {want.path.decode()} and its value are {size} bytes, and XenStore takes"
-            f" {PAYLOAD_MAX} at most"
+            f" {most} at most"
         )
 
 
