@@ -4,6 +4,9 @@
 """XenStore's stock daemons, started for the tests; each test gets a subtree of its own of a store that all share.
 
 Tests that end a daemon, fill its quotas or use fixed paths take `fresh`, a daemon for them alone.
+
+With FLEET_XENSTORE=dom0, inside the testbed's guest `xen`, the daemon is the one of a real Xen, by its socket and by
+XenBus, and tests that start one of their own are left out.
 """
 
 from __future__ import annotations
@@ -20,14 +23,53 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.client import Client
+from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.connection import (
+    PacketConnection,
+    UnixSocketConnection,
+    XenBusConnection,
+)
 from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.router import Router
 
 from tests.testbed.xen import daemons, guest
 
 _count = itertools.count(1)
 
+IN_DOM0 = os.environ.get("FLEET_XENSTORE") == "dom0"
+ONLY_HERE = {"start", "fresh", "play", "module"}  # fixtures that need a compiler or Ansible
+collect_ignore = [] if IN_DOM0 else ["test_dom0.py"]
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+class Way(t.NamedTuple):
+    """To the daemon of this dom0, an oxenstored."""
+
+    socket: Path
+    environment: dict[str, str]
+    kind: str = "ocaml"
+
+
+WAYS = {
+    "socket": Way(Path("/var/run/xenstored/socket"), {}),
+    "xenbus": Way(Path("/dev/xen/xenbus"), {"XENSTORED_PATH": "/dev/xen/xenbus"}),
+}
+
+AnyDaemon = t.Union[daemons.Daemon, Way]
+
+
+def connection_to(daemon: AnyDaemon) -> PacketConnection:
+    path = str(daemon.socket)
+    return XenBusConnection(path) if daemon.socket.is_char_device() else UnixSocketConnection(path)
+
+
+def client_of(daemon: AnyDaemon, timeout: float = 20) -> Client:
+    return Client(router=Router(connection_to(daemon), timeout), timeout=timeout)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if IN_DOM0:
+        away = [item for item in items if ONLY_HERE & set(getattr(item, "fixturenames", ()))]
+        config.hook.pytest_deselected(items=away)
+        items[:] = [item for item in items if item not in away]
+        return
     if os.geteuid() != 0:
         raise pytest.UsageError("tests/xenstore need root: oxenstored runs in a mount namespace of its own")
     if not (daemons.PROGRAMS / "xenstored").exists() or not shutil.which("xenstore-ls"):
@@ -47,9 +89,13 @@ def library(place: Path) -> Path:
     return daemons.build(place)
 
 
-@pytest.fixture(scope="session", params=daemons.KINDS)
-def daemon(request: pytest.FixtureRequest, place: Path, library: Path) -> t.Iterator[daemons.Daemon]:
+@pytest.fixture(scope="session", params=WAYS if IN_DOM0 else daemons.KINDS)
+def daemon(request: pytest.FixtureRequest) -> t.Iterator[AnyDaemon]:
     """A daemon that is shared: a test changes only what is below its own `top`."""
+    if IN_DOM0:
+        yield WAYS[request.param]
+        return
+    place, library = request.getfixturevalue("place"), request.getfixturevalue("library")
     running = daemons.Daemon(request.param, place / request.param, library)
     yield running
     running.stop()
@@ -76,18 +122,18 @@ def fresh(request: pytest.FixtureRequest, start: t.Callable[..., daemons.Daemon]
 
 
 @pytest.fixture
-def client(daemon: daemons.Daemon) -> t.Iterator[Client]:
-    with Client(str(daemon.socket), timeout=20) as made:
+def client(daemon: AnyDaemon) -> t.Iterator[Client]:
+    with client_of(daemon) as made:
         yield made
 
 
 @pytest.fixture
-def top(client: Client) -> t.Iterator[bytes]:
+def top(daemon: AnyDaemon, client: Client) -> t.Iterator[bytes]:
     """A path of its own for the test, which is there and empty."""
     path = b"/test/%d-%d" % (os.getpid(), next(_count))
     client.mkdir(path)
     yield path
-    with Client(client.router.connection.path) as another:
+    with client_of(daemon) as another:
         another.delete(path)
 
 
@@ -112,7 +158,7 @@ def play() -> t.Iterator[t.Callable[[daemons.Daemon, int], Client]]:
         client.close()
 
 
-def stock(daemon: daemons.Daemon, *words: str) -> str:
+def stock(daemon: AnyDaemon, *words: str) -> str:
     """What a program of xenstore-utils prints."""
     env = {**os.environ, "XENSTORED_PATH": str(daemon.socket)}
     return subprocess.run(words, env=env, check=True, capture_output=True).stdout.decode("latin-1")

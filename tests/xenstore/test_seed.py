@@ -15,17 +15,22 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore import c
 from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.monitor import Event
 from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.pyxs import Client, PyXSError, Router, monitor
 
-if t.TYPE_CHECKING:
-    from tests.testbed.xen import daemons
+from tests.xenstore.conftest import AnyDaemon, connection_to
 
 
 @pytest.fixture(autouse=True)
-def at_home(daemon: daemons.Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def at_home(daemon: AnyDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """`Client()` finds the daemon as on a Xen host, and `import pyxs` this implementation."""
-    monkeypatch.delenv("XENSTORED_PATH", raising=False)
-    monkeypatch.setenv("XENSTORED_RUNDIR", str(daemon.folder))
+    _nowhere_else(monkeypatch)
+    for name, value in daemon.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setitem(sys.modules, "pyxs", pyxs)
     monkeypatch.setitem(sys.modules, "pyxs.connection", connection)
+
+
+def _nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XENSTORED_PATH", "XENSTORED_RUNDIR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_basics() -> None:
@@ -46,7 +51,7 @@ def test_without_a_context_manager() -> None:
 
 
 def test_connections_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XENSTORED_RUNDIR")
+    _nowhere_else(monkeypatch)
     read_only = Client(unix_socket_path="/var/run/xenstored/socket_ro")
     assert repr(read_only) == "Client(UnixSocketConnection('/var/run/xenstored/socket_ro'))"
     assert repr(Client()) == "Client(UnixSocketConnection('/var/run/xenstored/socket'))"
@@ -132,18 +137,16 @@ def test_compatibility() -> None:
     handle.close()
 
 
-def test_a_router_of_ones_own(daemon: daemons.Daemon) -> None:
-    from pyxs.connection import UnixSocketConnection
-
-    router = Router(UnixSocketConnection(str(daemon.socket)))
+def test_a_router_of_ones_own(daemon: AnyDaemon) -> None:
+    router = Router(connection_to(daemon))
     with Client(router=router) as c:
         assert router.is_connected
         assert c.exists(b"/")
     assert not router.is_connected
 
 
-def test_two_clients_of_one_router_are_in_different_transactions(daemon: daemons.Daemon, top: bytes) -> None:
-    router = Router(connection.UnixSocketConnection(str(daemon.socket)))
+def test_two_clients_of_one_router_are_in_different_transactions(daemon: AnyDaemon, top: bytes) -> None:
+    router = Router(connection_to(daemon))
     with Client(router=router) as one:
         two = Client(router=router)
         assert one.transaction() != two.transaction()
@@ -266,8 +269,8 @@ def test_operations() -> None:
     assert {name: getattr(pyxs.Op, name) for name in printed} == printed
 
 
-def test_a_packet_by_hand(daemon: daemons.Daemon, top: bytes) -> None:
-    made = connection.UnixSocketConnection(str(daemon.socket))
+def test_a_packet_by_hand(daemon: AnyDaemon, top: bytes) -> None:
+    made = connection_to(daemon)
     made.connect()
     made.send(pyxs.Packet(pyxs.Op.WRITE, top + b"/k\0v", rq_id=7))
     assert made.recv() == (pyxs.Op.WRITE, 7, 0, b"OK\0")

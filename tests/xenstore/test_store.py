@@ -20,7 +20,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.errors i
 )
 from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.packet import Op
 
-from tests.xenstore.conftest import stock
+from tests.xenstore.conftest import IN_DOM0, AnyDaemon, stock
 
 if t.TYPE_CHECKING:
     from tests.testbed.xen import daemons
@@ -50,7 +50,7 @@ def test_values_come_back_as_they_are(client: Client, top: bytes, value: bytes) 
     assert client[top + b"/key"] == value
 
 
-def test_stock_tools_read_the_same(daemon: daemons.Daemon, client: Client, top: bytes) -> None:
+def test_stock_tools_read_the_same(daemon: AnyDaemon, client: Client, top: bytes) -> None:
     client[top + b"/a/b"] = b"one"
     client.set_perms(top + b"/a", ["r0", "b0"])
     path = top.decode()
@@ -58,7 +58,7 @@ def test_stock_tools_read_the_same(daemon: daemons.Daemon, client: Client, top: 
     assert f'{path}/a = ""   (r0,b0)\n{path}/a/b = "one"   (n0)\n' == stock(daemon, "xenstore-ls", "-f", "-p", path)
 
 
-def test_what_stock_tools_write_is_read(daemon: daemons.Daemon, client: Client, top: bytes) -> None:
+def test_what_stock_tools_write_is_read(daemon: AnyDaemon, client: Client, top: bytes) -> None:
     path = top.decode()
     stock(daemon, "xenstore-write", f"{path}/x", "1", f"{path}/y", "")
     stock(daemon, "xenstore-chmod", f"{path}/y", "n0", "r0")
@@ -66,22 +66,26 @@ def test_what_stock_tools_write_is_read(daemon: daemons.Daemon, client: Client, 
     assert client.get_perms(top + b"/y") == [b"n0", b"r0"]
 
 
-def test_exact_sizes(daemon: daemons.Daemon, client: Client, top: bytes) -> None:
-    """4096 bytes of payload are taken or refused with an error, 4097 are not sent: the C daemon would hang up."""
-    path = top + b"/big"
-    room = 4096 - len(path) - 1
+def test_exact_sizes(daemon: AnyDaemon, client: Client, top: bytes) -> None:
+    """4096 bytes of payload are taken or refused with an error, 4097 are not sent: the C daemon would hang up.
+
+    On XenBus the kernel takes 16 less.
+    """
+    path, most = top + b"/big", client.router.connection.payload_max
+    assert most == (4080 if daemon.socket.is_char_device() else 4096)
+    room = most - len(path) - 1
     if daemon.kind == "c":
         client[path] = b"x" * room
         assert client[path] == b"x" * room
     else:
         with refused(errno.E2BIG):
             client[path] = b"x" * room
-    with pytest.raises(InvalidPayload, match="4097 bytes"):
+    with pytest.raises(InvalidPayload, match=f"{most + 1} bytes"):
         client[path] = b"x" * (room + 1)
     assert client.exists(top)
 
 
-def test_700_children_with_long_names(daemon: daemons.Daemon, client: Client, top: bytes) -> None:
+def test_700_children_with_long_names(daemon: AnyDaemon, client: Client, top: bytes) -> None:
     names = [b"n%04d-" % number + b"x" * 60 for number in range(700)]
     answers = client.ask_all([(Op.WRITE, top + b"/" + name + b"\0" + name) for name in names])
     assert answers == [b"OK\0"] * 700
@@ -182,13 +186,13 @@ def test_relative_paths_are_dom0s(client: Client) -> None:
     assert not client.exists(name)
 
 
-def test_ten_thousand_requests_on_their_way(client: Client, top: bytes) -> None:
+def test_many_requests_on_their_way(client: Client, top: bytes) -> None:
     """More than both sockets' buffers hold, in both directions, and each answer at its place."""
-    value = b"v" * 1000
-    requests = [(Op.WRITE, b"%s/%d\0%s%d" % (top, number % 500, value, number)) for number in range(10000)]
-    assert client.ask_all(requests) == [b"OK\0"] * 10000
-    answers = client.ask_all([(Op.READ, b"%s/%d\0" % (top, number % 500)) for number in range(10000)])
-    assert answers == [b"%s%d" % (value, 9500 + number % 500) for number in range(10000)]
+    value, count = b"v" * 1000, 1000 if IN_DOM0 else 10000  # there an emulated processor does it, one at a time
+    requests = [(Op.WRITE, b"%s/%d\0%s%d" % (top, number % 500, value, number)) for number in range(count)]
+    assert client.ask_all(requests) == [b"OK\0"] * count
+    answers = client.ask_all([(Op.READ, b"%s/%d\0" % (top, number % 500)) for number in range(count)])
+    assert answers == [b"%s%d" % (value, count - 500 + number % 500) for number in range(count)]
 
 
 def test_errors_among_many(client: Client, top: bytes) -> None:
@@ -205,7 +209,7 @@ def test_errors_among_many(client: Client, top: bytes) -> None:
 class TestServer:
     """What only some daemons can: said so at once where one cannot, though oxenstored does not answer at all."""
 
-    def test_control(self, daemon: daemons.Daemon, client: Client) -> None:
+    def test_control(self, daemon: AnyDaemon, client: Client) -> None:
         assert ("check" in server.control(client, "help")) == (daemon.kind == "c")
 
     def test_reset_watches(self, client: Client, top: bytes) -> None:
@@ -245,7 +249,7 @@ class TestServer:
                 assert next(monitor.wait()) == (top, b"token")
         assert client.exists(top)
 
-    def test_accounts(self, daemon: daemons.Daemon, client: Client, top: bytes) -> None:
+    def test_accounts(self, daemon: AnyDaemon, client: Client, top: bytes) -> None:
         before = server.accounts(client, [0])[0]
         client[top + b"/one/more"] = b""
         after = server.accounts(client, [0, 999])

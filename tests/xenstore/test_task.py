@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.testbed.xen import guest
-from tests.xenstore.conftest import stock
+from tests.xenstore.conftest import AnyDaemon, client_of, stock
 
 if t.TYPE_CHECKING:
     from tests.testbed.xen import daemons
@@ -39,24 +39,28 @@ NODE = {name: DEFAULTS[name] for name in list(DEFAULTS)[list(DEFAULTS).index("pa
 class Tasks:
     """The modules' tasks against one daemon."""
 
-    def __init__(self, daemon: daemons.Daemon) -> None:
+    def __init__(self, daemon: AnyDaemon) -> None:
         self.daemon = daemon
-        self.socket = str(daemon.socket)
+        at = str(daemon.socket)
+        self.way = {"xenbus": at, "socket": None} if daemon.socket.is_char_device() else {"socket": at, "xenbus": None}
         self.hidden: list[str] = []
 
     def apply(self, check: bool = False, **params: t.Any) -> dict[str, t.Any]:
         if params.get("nodes") is not None:
             params["nodes"] = [{**NODE, **one} for one in params["nodes"]]
-        return task.run({**DEFAULTS, "socket": self.socket, **params}, check, self.hidden.append)
+        return task.run({**DEFAULTS, **self.way, **params}, check, self.hidden.append)
 
     def info(self, **params: t.Any) -> dict[str, t.Any]:
-        asked = {**DEFAULTS, "socket": self.socket, "subtree": False, "snapshot": False, **params}
+        asked = {**DEFAULTS, **self.way, "subtree": False, "snapshot": False, **params}
         return show.node_info(asked, self.hidden.append)
 
     def wait(self, *conditions: dict[str, t.Any], **params: t.Any) -> dict[str, t.Any]:
         full = [dict.fromkeys(hope.CONDITION, None) | {"state": "present"} | one for one in conditions]
-        asked = {"socket": self.socket, "xenbus": None, "guests": [], "any_of": False, "conditions": full}
+        asked = {**self.way, "guests": [], "any_of": False, "conditions": full}
         return hope.run({**asked, **params})
+
+    def domains(self) -> dict[int, dict[str, t.Any]]:
+        return {one["domid"]: one for one in show.domain_info({**DEFAULTS, **self.way})["domains"]}
 
     def listed(self, top: str) -> Model:
         """What the stock tool shows of `top`, and below; it leaves out where it begins."""
@@ -84,7 +88,7 @@ def _unescaped(shown: str) -> bytes:
 
 
 @pytest.fixture
-def tasks(daemon: daemons.Daemon) -> Tasks:
+def tasks(daemon: AnyDaemon) -> Tasks:
     return Tasks(daemon)
 
 
@@ -354,7 +358,7 @@ class TestGuests:
         assert tasks.info(guest="nobody") == {"exists": False}
 
     def test_domains_are_listed(self, tasks: Tasks) -> None:
-        found = show.domain_info({**DEFAULTS, "socket": tasks.socket})["domains"]
+        found = list(tasks.domains().values())
         assert [(one["domid"], one["name"]) for one in found] == [(0, "Domain-0"), (1, "web"), (2, "db"), (3, "db")]
         assert found[0]["nodes"] > 4
         assert found[0]["nodes_quota"] == 1000
@@ -365,7 +369,7 @@ class TestGuests:
         import threading
 
         def come() -> None:
-            with Client(tasks.socket) as client:
+            with client_of(tasks.daemon) as client:
                 client["/local/domain/9/name"] = b"late"
                 client["/local/domain/9/data/ready"] = b"1"
 

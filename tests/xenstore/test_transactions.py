@@ -14,15 +14,14 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore import w
 from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.client import Client
 from ansible_collections.fleet.hypervisor.plugins.module_utils.xenstore.errors import Conflict, PyXSError, Timeout
 
-if t.TYPE_CHECKING:
-    from tests.testbed.xen import daemons
+from tests.xenstore.conftest import AnyDaemon, client_of
 
 WRITERS, ROUNDS = 8, 25
 SPAWN = multiprocessing.get_context("fork")
 
 
-def _count_up(path: str, counters: list[bytes]) -> None:
-    with Client(path, timeout=120) as client:
+def _count_up(daemon: AnyDaemon, counters: list[bytes]) -> None:
+    with client_of(daemon, timeout=120) as client:
 
         def work() -> None:
             for counter in counters:
@@ -32,11 +31,11 @@ def _count_up(path: str, counters: list[bytes]) -> None:
             client.in_transaction(work, attempts=100_000)
 
 
-def test_8_writers_lose_no_update(daemon: daemons.Daemon, client: Client, top: bytes) -> None:
+def test_8_writers_lose_no_update(daemon: AnyDaemon, client: Client, top: bytes) -> None:
     counters = [top + b"/a", top + b"/b"]
     for counter in counters:
         client[counter] = b"0"
-    writers = [SPAWN.Process(target=_count_up, args=(str(daemon.socket), counters)) for _unused in range(WRITERS)]
+    writers = [SPAWN.Process(target=_count_up, args=(daemon, counters)) for _unused in range(WRITERS)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -45,10 +44,10 @@ def test_8_writers_lose_no_update(daemon: daemons.Daemon, client: Client, top: b
     assert [client[counter] for counter in counters] == [b"%d" % (WRITERS * ROUNDS)] * 2
 
 
-def test_attempts_are_bounded(daemon: daemons.Daemon, client: Client, top: bytes) -> None:
+def test_attempts_are_bounded(daemon: AnyDaemon, client: Client, top: bytes) -> None:
     client[top + b"/n"] = b"0"
     tried = []
-    with Client(str(daemon.socket)) as other:
+    with client_of(daemon) as other:
 
         def work() -> None:
             tried.append(client[top + b"/n"])
@@ -77,8 +76,8 @@ def test_the_result_is_returned(client: Client, top: bytes) -> None:
     assert client.in_transaction(lambda: client.exists(top)) is True
 
 
-def test_nobody_sees_the_middle(daemon: daemons.Daemon, client: Client, top: bytes) -> None:
-    with Client(str(daemon.socket)) as other:
+def test_nobody_sees_the_middle(daemon: AnyDaemon, client: Client, top: bytes) -> None:
+    with client_of(daemon) as other:
         client.transaction()
         client[top + b"/a"] = b"1"
         assert client.exists(top + b"/a")
@@ -87,8 +86,8 @@ def test_nobody_sees_the_middle(daemon: daemons.Daemon, client: Client, top: byt
         assert not client.exists(top + b"/a")
 
 
-def test_events_of_a_transaction_come_with_its_end(daemon: daemons.Daemon, client: Client, top: bytes) -> None:
-    with Client(str(daemon.socket)) as other, other.monitor() as monitor:
+def test_events_of_a_transaction_come_with_its_end(daemon: AnyDaemon, client: Client, top: bytes) -> None:
+    with client_of(daemon) as other, other.monitor() as monitor:
         monitor.watch(top, b"token")
         next(monitor.wait())
         client.transaction()
@@ -137,8 +136,8 @@ def test_a_second_equal_watch_is_refused(client: Client, top: bytes) -> None:
         assert next(monitor.wait()) == (top, b"token")
 
 
-def _write_later(path: str, pause: float, writes: list[tuple[bytes, bytes]]) -> None:
-    with Client(path) as client:
+def _write_later(daemon: AnyDaemon, pause: float, writes: list[tuple[bytes, bytes]]) -> None:
+    with client_of(daemon) as client:
         for node, value in writes:
             time.sleep(pause)
             if value == b"-":
@@ -149,23 +148,23 @@ def _write_later(path: str, pause: float, writes: list[tuple[bytes, bytes]]) -> 
 
 class TestWaiting:
     def _wait(
-        self, daemon: daemons.Daemon, client: Client, writes: list[t.Any], conditions: t.Any, **more: t.Any
+        self, daemon: AnyDaemon, client: Client, writes: list[t.Any], conditions: t.Any, **more: t.Any
     ) -> dict[bytes, bytes | None]:
-        writer = SPAWN.Process(target=_write_later, args=(str(daemon.socket), 0.05, writes))
+        writer = SPAWN.Process(target=_write_later, args=(daemon, 0.05, writes))
         writer.start()
         try:
             return waiting.wait_for(client, conditions, **more)
         finally:
             writer.join()
 
-    def test_several_paths(self, daemon: daemons.Daemon, client: Client, top: bytes) -> None:
+    def test_several_paths(self, daemon: AnyDaemon, client: Client, top: bytes) -> None:
         client[top + b"/gone"] = b""
         a, b, gone = top + b"/a", top + b"/b/c", top + b"/gone"
         writes = [(a, b"no"), (b, b"state 4"), (gone, b"-"), (a, b"yes")]
         conditions = {a: waiting.equals(b"yes"), b: waiting.matches(r"\b4$"), gone: waiting.absent}
         assert self._wait(daemon, client, writes, conditions) == {a: b"yes", b: b"state 4", gone: None}
 
-    def test_any(self, daemon: daemons.Daemon, client: Client, top: bytes) -> None:
+    def test_any(self, daemon: AnyDaemon, client: Client, top: bytes) -> None:
         conditions = {top + b"/a": waiting.present, top + b"/b": waiting.present}
         found = self._wait(daemon, client, [(top + b"/b", b"1")], conditions, any_of=True)
         assert found == {top + b"/a": None, top + b"/b": b"1"}
@@ -182,7 +181,7 @@ class TestWaiting:
         assert client.exists(top)  # the client lives on
         waiting.wait_for(client, {top: waiting.present}, 0)  # and its watches have ended
 
-    def test_the_first_of_two_values_does_not_do(self, daemon: daemons.Daemon, client: Client, top: bytes) -> None:
+    def test_the_first_of_two_values_does_not_do(self, daemon: AnyDaemon, client: Client, top: bytes) -> None:
         """A condition that held once must hold at the end, too."""
         a, b = top + b"/a", top + b"/b"
         writes = [(a, b"1"), (a, b"0"), (b, b"1"), (a, b"1")]
