@@ -40,11 +40,12 @@ class Scale(t.NamedTuple):
     bridges: int
     hosts_links: int
     rounds: int
+    nodes: int  # of XenStore
 
 
 SCALES = {
-    "full": Scale(5000, 100_000, 1000, 1000, 5),
-    "small": Scale(400, 4000, 40, 100, 3),
+    "full": Scale(5000, 100_000, 1000, 1000, 5, 10_000),
+    "small": Scale(400, 4000, 40, 100, 3, 1000),
 }
 
 
@@ -141,6 +142,34 @@ def cases(scale: Scale) -> list[Case]:
             ("worlds", "bare"),
             ("tasks", "tasks_in_turn", 2 * scale.rounds + 11),
             (Peer("a task of an empty module", (), time=1.25),),
+            play=True,
+        ),
+        *_xenstore(scale),
+    ]
+
+
+def _xenstore(scale: Scale) -> list[Case]:
+    """The daemons are the runs' own; the network does not matter."""
+    few, bare = scale.nodes // 10, ("worlds", "bare")
+
+    def call(function: str, *arguments: object) -> Call:
+        return ("xenstore", function, *arguments)
+
+    def beside_pyxs(name: str, says: str, function: str, count: int, time: float, *peers: Peer) -> Case:
+        theirs = Peer("pyxs", call(function, "pyxs", count), time=time)
+        return Case(name, says, bare, call(function, "ours", count), (theirs, *peers), small=bare)
+
+    stock = Peer("xenstore-ls -f", call("walk_stock", scale.nodes), time=1 / 1.3)
+    return [
+        beside_pyxs("xs-walk", f"{scale.nodes:,} nodes of XenStore with values", "walk", scale.nodes, 1 / 5, stock),
+        beside_pyxs("xs-reads", f"{scale.nodes:,} nodes read one by one", "reads", scale.nodes, 1 / 2.5),
+        beside_pyxs("xs-writes", f"{few:,} writes in one transaction", "writes", few, 1.0),
+        Case(
+            "xs-no-op",
+            f"a whole task of xenstore whose tree of {few:,} nodes is right",
+            bare,
+            call("tasks_in_turn", 2 * scale.rounds + 11, few),
+            (Peer("a task of an empty module", (), time=1.3),),
             play=True,
         ),
     ]

@@ -71,8 +71,8 @@ def setup() -> Work:
     return _facts("ansible.builtin.setup", "-a", "gather_subset=network")
 
 
-def _playbook(pairs: int) -> list[dict[str, t.Any]]:
-    ours = {"name": "ours", "fleet.hypervisor.netlink_link": WANTED}
+def _playbook(module: str, wanted: dict[str, t.Any], pairs: int) -> list[dict[str, t.Any]]:
+    ours = {"name": "ours", module: wanted}
     peer = {"name": "peer", "empty": {}}
     make = {**ours, "name": "made"}
     return [
@@ -81,13 +81,17 @@ def _playbook(pairs: int) -> list[dict[str, t.Any]]:
 
 
 def tasks_in_turn(pairs: int) -> Work:
+    return in_turn("fleet.hypervisor.netlink_link", WANTED, pairs)
+
+
+def in_turn(module: str, wanted: dict[str, t.Any], pairs: int) -> Work:
     """Seconds of each task, ours and the peer's by turns in one play."""
 
     def work() -> dict[str, list[float]]:
         with tempfile.TemporaryDirectory(prefix="fleet-bench-") as folder:
             playbook, times = os.path.join(folder, "play.json"), os.path.join(folder, "times")
             with open(playbook, "w") as file:
-                json.dump(_playbook(pairs), file)
+                json.dump(_playbook(module, wanted, pairs), file)
             subprocess.run(
                 _command("ansible-playbook", playbook),
                 stdout=subprocess.DEVNULL,
@@ -102,7 +106,7 @@ def tasks_in_turn(pairs: int) -> Work:
 
 def _by_name(lines: t.Sequence[dict[str, t.Any]]) -> dict[str, list[float]]:
     if any(line["changed"] for line in lines if line["name"] != "made"):
-        raise Failed("a task changed a link that was right")
+        raise Failed("a task changed what was right")
     return {name: [line["seconds"] for line in lines if line["name"] == name] for name in ("ours", "peer")}
 
 
