@@ -28,6 +28,9 @@ class Server(http.server.ThreadingHTTPServer):
         self.lengths = True
         self.asked: list[tuple[str, str]] = []
 
+    def handle_error(self, *_unused: object) -> None:
+        """A client that was killed is no matter."""
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"

@@ -84,14 +84,16 @@ class TemplateStore:
             _uuid(key_path)
         folder = self._prefixed("partial", _file_name(temp_ver.name))
         with files.locked(folder, DOWNLOAD, folder=True):
-            try:
-                fresh = temp_ver in self and not (refresh and self._outdated(temp_ver))
-                if fresh and self._used_again(temp_ver, key_path):
-                    return False
+            fresh = temp_ver in self and not (refresh and self._outdated(temp_ver))
+            if not fresh or not self._used_again(temp_ver, key_path):
+                fresh = False
                 self._fetch(temp_ver, folder, store_metadata, key_path, progress)
-            finally:
-                self._drop_empty(folder)
-        return True
+            shutil.rmtree(folder)  # whatever else was left there: the image is in its place
+        try:
+            os.rmdir(os.path.dirname(folder))
+        except OSError:  # others download
+            pass
+        return not fresh
 
     def _used_again(self, temp_ver: TemplateVersion, key_path: str | None) -> bool:
         """Whether it is still there, now that nobody can remove it."""
@@ -130,11 +132,10 @@ class TemplateStore:
         with files.locked(self._path, folder=True):
             for name in ("sha256", "names"):
                 os.makedirs(self._prefixed(name), exist_ok=True)
+            files.sweep(self._prefixed("names"))
             self._put(part, kept)
             files.write_whole(self._record(temp_ver.name), json.dumps(kept._asdict()).encode())
             self._mark(kept.sha256, key_path)
-        files.remove(f"{part}.from")
-        files.remove(f"{part}.xz.from")
 
     def _put(self, part: str, kept: Kept) -> None:
         """The image to its place; one that is there already stays, since guests may have it open."""
@@ -240,13 +241,6 @@ class TemplateStore:
             return sorted(os.listdir(self._prefixed(*folder)))
         except FileNotFoundError:
             return []
-
-    def _drop_empty(self, folder: str) -> None:
-        for path in (folder, os.path.dirname(folder)):
-            try:
-                os.rmdir(path)
-            except OSError:  # there is something left to go on with
-                return
 
 
 def _uuid(key_path: str) -> str:
