@@ -20,7 +20,7 @@ description:
   - Regions, groups and user data are those of C(dmstats), which can read and end them, and the other way round.
 notes:
   - Needs root. The kernel forgets statistics with their device, and at a reboot.
-  - Each area takes some hundred bytes of the kernel's memory on each CPU.
+  - Each area takes some hundred bytes of the kernel's memory, more on hosts with many CPUs.
 seealso:
   - module: fleet.hypervisor.dm_stats_info
 extends_documentation_fragment:
