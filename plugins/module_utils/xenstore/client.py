@@ -14,17 +14,18 @@ Paths are bytes or ASCII text; relative ones are below the caller's own domain. 
 from __future__ import annotations
 
 import errno
-import random
 import time
 import typing as t
 
 from . import paths, permissions
 from .connection import TIMEOUT, PacketConnection, UnixSocketConnection, XenBusConnection, candidates
 from .errors import Conflict, ConnectionError, InvalidPayload, PyXSError, UnexpectedPacket, refused
-from .monitor import Monitor
 from .packet import Op, strings
 from .paths import AnyPath
 from .router import Answer, Request, Router, describe
+
+if t.TYPE_CHECKING:
+    from .monitor import Monitor
 
 Result = t.TypeVar("Result")
 
@@ -276,7 +277,7 @@ class Client:
                 return t.cast(Result, result)
             if time.monotonic() > deadline:
                 break
-            time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.0005 * 2 ** min(attempt, 10))))
+            _pause(attempt)
         raise Conflict(f"the transaction met with other writers at each of {attempt + 1} attempts")
 
     def _attempt(self, work: t.Callable[[], Result]) -> tuple[Result | None, bool]:
@@ -296,7 +297,16 @@ class Client:
 
     def monitor(self) -> Monitor:
         """A monitor on this client's connection."""
+        from .monitor import Monitor  # which most tasks do without
+
         return Monitor(self)
+
+
+def _pause(attempt: int) -> None:
+    """Longer with every attempt, and random: who met once does not meet again."""
+    from random import uniform  # dear to load, and conflicts are rare
+
+    time.sleep(uniform(0, min(LONGEST_PAUSE, 0.0005 * 2 ** min(attempt, 10))))
 
 
 def _choices(unix_socket_path: str | None, xen_bus_path: str | None) -> list[PacketConnection]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import typing as t
+from collections.abc import Mapping  # that of typing takes three times as long to ask
 
 from ..errors import InvalidPath, InvalidPermission
 from ..paths import check_node, join
@@ -61,7 +62,7 @@ def _collect(tree: Tree, path: bytes, where: str, found: dict[bytes, Want]) -> N
             continue
         at = f"{where}.{key}"
         below = _below(path, key, at, found)
-        if isinstance(item, t.Mapping):
+        if isinstance(item, Mapping):
             _collect(item, below, at, found)
         else:
             _add(Want(below, text(item, at), None, at), found)

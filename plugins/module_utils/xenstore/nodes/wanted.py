@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping  # that of typing takes three times as long to ask
 
 from ..client import Client
 from ..errors import InvalidPath
@@ -65,9 +66,9 @@ def given(items: t.Sequence[Item]) -> t.Iterator[tuple[bytes, str]]:
 
 
 def _given_in(tree: t.Any, path: str) -> t.Iterator[tuple[bytes, str]]:
-    if tree is not None and not isinstance(tree, t.Mapping):
+    if tree is not None and not isinstance(tree, Mapping):
         yield path.encode("utf-8", "replace"), str(tree)
-    for key, item in tree.items() if isinstance(tree, t.Mapping) else ():
+    for key, item in tree.items() if isinstance(tree, Mapping) else ():
         if key != notation.PERMISSIONS:
             yield from _given_in(item, path if str(key)[:1] == "." else f"{path}/{key}")
 
