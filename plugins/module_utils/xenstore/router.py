@@ -77,9 +77,11 @@ class Router:
     def ask(self, op: int, payload: bytes, tx_id: int = 0) -> bytes:
         """The answer to one request. Raises what the daemon refused it with, ConnectionError."""
         request, answers = (op, payload), [None]
+        self._last_id = rq_id = self._last_id + 1 & ID_MASK or 1
+        self._waiting[rq_id] = (op, answers, 0)
         try:
             deadline = time.monotonic() + self.timeout
-            self.connection.transmit(self._encode((request,), answers, 0, tx_id), deadline)
+            self.connection.transmit(encode(op, rq_id, tx_id, payload), deadline)
             while answers[0] is None:
                 self.dispatch(deadline)
         except BaseException as error:
