@@ -25,7 +25,6 @@ importlib.import_module("tests.conftest")  # makes the collection importable
 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices import info  # noqa: E402
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices.mapper import Mapper  # noqa: E402
-from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices.picture import observe  # noqa: E402
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices.runner import bring_up  # noqa: E402
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.targets.equality import same_table  # noqa: E402
 
@@ -62,8 +61,8 @@ def alone() -> None:
 
 def compared(name: str, wanted: list[t.Any]) -> bool:
     with Mapper() as mapper:
-        picture = observe(mapper, [name], [])
-        return same_table(wanted, picture.found[name].live, picture.resolve)
+        _answer, live = mapper.table(name)
+        return same_table(wanted, live)
 
 
 def read_by_dmsetup(name: str) -> None:

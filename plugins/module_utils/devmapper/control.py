@@ -20,7 +20,7 @@ from .payload import decode_message, encode_message
 
 CONTROL = "/dev/mapper/control"
 REQUEST = 3 << 30 | START << 16 | 0xFD << 8  # _IOWR(0xfd, command, struct dm_ioctl)
-FIRST, STEP, LARGEST = 1 << 14, 4, 1 << 30  # bytes of the buffer: at first, times when it is full, at most
+FIRST, STEP, LARGEST = 1 << 11, 16, 1 << 30  # bytes of the buffer: at first, times when it is full, at most
 CONTROL_MAJOR, CONTROL_MINOR = 10, 236  # linux/miscdevice.h: opening it loads the driver
 
 
@@ -29,7 +29,7 @@ class ControlDevice:
 
     def __init__(self, path: str = CONTROL) -> None:
         """Opens the device, and makes its node where nobody has. Raises DmError."""
-        self.size = FIRST
+        self.size = FIRST  # of the buffer that a command begins with
         self.fd = -1
         try:
             if path == CONTROL and not os.path.exists(path):
@@ -61,10 +61,9 @@ class ControlDevice:
             answer = self._once(request, size)
             if not grows or not answer.flags & c.BUFFER_FULL:
                 return answer
-            size = max(size, FIRST) * STEP
+            size *= STEP
             if size > LARGEST:
                 raise DmRefused(errno.ENOBUFS, request.command, request.device, f"over {LARGEST >> 20} MiB")
-            self.size = size
 
     def _once(self, request: Request, size: int) -> Answer:
         buffer = build(request, size)

@@ -116,7 +116,7 @@ def parse(data: t.Union[bytes, bytearray]) -> Answer:
         huge_decode(dev),
         _text(name),
         _text(uuid),
-        bytes(data[start:size]),
+        bytes(memoryview(data)[start:size]),
     )
 
 

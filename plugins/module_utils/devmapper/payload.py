@@ -68,12 +68,14 @@ def _bytes(text: str, what: str) -> bytes:
 
 def decode_table(answer: Answer) -> list[Line]:
     """The lines of TABLE_STATUS or DEV_WAIT; here `next` counts from the first one."""
-    data, lines, place, size = answer.payload, [], 0, SPEC.size
+    data, lines, place = answer.payload, [], 0
+    unpack, size, names = SPEC.unpack_from, SPEC.size, {}  # thousands of lines: nothing but what is needed for each
     with _decoding("table or status"):
-        for _unused in range(answer.target_count):  # thousands of them: nothing but what is needed a line
-            start, length, _status, following, kind = SPEC.unpack_from(data, place)
-            params = data[place + size : data.index(b"\0", place + size)]
-            lines.append((start, length, _padded(kind), params.decode("utf-8", "surrogateescape")))
+        for _unused in range(answer.target_count):
+            start, length, _status, following, raw = unpack(data, place)
+            kind = names.get(raw) or names.setdefault(raw, _padded(raw))
+            begin = place + size
+            lines.append((start, length, kind, data[begin : data.index(0, begin)].decode("utf-8", "surrogateescape")))
             if following <= place:
                 raise WireError(f"a line at {place} is followed by one at {following}")
             place = following

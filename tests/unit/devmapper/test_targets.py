@@ -120,7 +120,7 @@ def test_device_paths_are_resolved_once() -> None:
     wanted = [(n, 1, "linear", f"/dev/a {n}") for n in range(100)] + [(100, 1, "linear", "/dev/b\\ c 0")]
     live = [(n, 1, "linear", f"8:0 {n}") for n in range(100)] + [(100, 1, "linear", "8:16 0")]
     assert equality.same_table(wanted, live, resolve)
-    assert asked == ["/dev/a", "/dev/b c"]
+    assert len(asked) == len(set(asked)) and {"/dev/a", "/dev/b c"} <= set(asked)
     assert equality.devices(wanted) == ["/dev/a", "/dev/b c"]
 
 

@@ -17,7 +17,7 @@ from .picture import MAPPER, Found, Picture
 
 def target_lines(lines: t.Sequence[Line], picture: Picture) -> list[str]:
     """`start length type arguments`, devices by their paths, without keys."""
-    shown = equality.once(picture.shown)
+    shown = picture.shown
     return [
         f"{start} {length} {kind} {arguments(kind, params, shown)}".rstrip() for start, length, kind, params in lines
     ]
@@ -80,7 +80,7 @@ def shown(found: Found, picture: Picture) -> dict[str, t.Any]:
 
 
 def shown_table(lines: t.Sequence[Line], picture: Picture) -> list[dict[str, t.Any]]:
-    shown = equality.once(picture.shown)
+    shown = picture.shown
     return [
         {"start": start, "length": length, "type": kind, "args": arguments(kind, params, shown).rstrip()}
         for start, length, kind, params in lines

@@ -34,11 +34,13 @@ class Found(t.NamedTuple):
         return bool(self.answer.flags & flag)
 
 
-class Picture(t.NamedTuple):
+class Picture:
     """`names` has every device of the host, `found` those that were asked for."""
 
-    names: t.Dict[str, Listed]
-    found: t.Dict[str, Found]
+    def __init__(self, names: dict[str, Listed], found: dict[str, Found]) -> None:
+        self.names, self.found = names, found
+        self.numbers = {dev_text(one.dev): one.name for one in names.values()}
+        self.paths: dict[str, str] = {}
 
     def by_uuid(self, uuid: str) -> str:
         """The name of the device with that uuid, "" if there is none."""
@@ -58,12 +60,17 @@ class Picture(t.NamedTuple):
 
     def shown(self, device: str) -> str:
         """A device as people call it: its path, by its name where it is the device-mapper's."""
+        if device not in self.paths:
+            self.paths[device] = self._path(device)
+        return self.paths[device]
+
+    def _path(self, device: str) -> str:
         number = self.resolve(device)
         if not equality.NUMBERS.match(number):
             return device
-        dev = os.makedev(*map(int, number.split(":")))
-        name = next((one.name for one in self.names.values() if one.dev == dev), "")
-        return MAPPER + mangle.unmangle(name) if name else equality.device_path(dev)
+        if number in self.numbers:
+            return MAPPER + mangle.unmangle(self.numbers[number])
+        return equality.device_path(os.makedev(*map(int, number.split(":"))))
 
 
 def observe(reader: Reader, names: t.Iterable[str], uuids: t.Iterable[str]) -> Picture:

@@ -115,7 +115,7 @@ class Planner:
 
     def _below(self, work: Work) -> list[str]:
         lines = work.want.table if work.want.table is not None else (work.found.live if work.found else [])
-        numbers = {dev_text(one.dev): one.name for one in self.picture.names.values()}
+        numbers = self.picture.numbers
         found = [self.picture.mapper_name(one) or numbers.get(one, "") for one in equality.devices(lines)]
         return [name for name in found if name]
 
