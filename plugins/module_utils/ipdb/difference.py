@@ -30,6 +30,19 @@ def difference(before: Picture, after: Picture, impossible: bool = False) -> Wav
     Raises Impossible for a link that nobody can make (a NIC, or one of an unknown kind); with `impossible` it becomes a
     step that does nothing.
     """
+    if _latest and _latest[0][0] is before and _latest[0][1] is after:
+        return _latest[0][2]
+    waves = _steps(before, after, impossible)
+    if not impossible:
+        _latest[:] = [(before, after, waves)]
+    return waves
+
+
+# A plan is reviewed and then carried out: the second time it is the same.
+_latest: list[tuple[Picture, Picture, Waves]] = []
+
+
+def _steps(before: Picture, after: Picture, impossible: bool) -> Waves:
     if same_picture(before, after):
         return ()
     from . import address_steps, forwarding_steps, link_steps, removal_steps, route_steps

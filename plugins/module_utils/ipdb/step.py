@@ -22,6 +22,8 @@ class Lines:
 
     def __init__(self, before: Picture, after: Picture) -> None:
         self.before, self.after = before, after
+        self._lines: dict[t.Any, str] = {}
+        self._whats: dict[t.Any, str] = {}
         self._addresses: dict[bool, dict[int, list[Object]]] = {}
 
     def addresses(self, after: bool, index: int) -> list[Object]:
@@ -33,14 +35,23 @@ class Lines:
         return self._addresses[after].get(index, [])
 
     def line(self, table: str, key: Key, after: bool) -> str:
-        from . import lines
-
-        return lines.line(self, table, key, after)
+        place = (table, key, after)
+        if place not in self._lines:
+            self._lines[place] = self._words().line(self, table, key, after)
+        return self._lines[place]
 
     def what(self, table: str, key: Key) -> str:
+        place = (table, key)
+        if place not in self._whats:
+            self._whats[place] = self._words().what(self, table, key)
+        return self._whats[place]
+
+    @staticmethod
+    def _words() -> t.Any:
+        """Loaded when a line is asked for: a plan that is only carried out needs none."""
         from . import lines
 
-        return lines.what(self, table, key)
+        return lines
 
 
 class Step(t.NamedTuple):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..attribute import U32, Table
@@ -67,6 +68,7 @@ class Kind(t.NamedTuple):
     by_rtnetlink: bool = True
 
 
+@functools.lru_cache(maxsize=None)
 def link_options(table: Table) -> t.FrozenSet[str]:
     """The options that hold an interface index: people give and read names there."""
     return frozenset(name for name, row in table.rows.items() if row.codec is LINK)

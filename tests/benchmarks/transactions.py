@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transactions as the module makes them: planned, journaled, applied, verified; each in a process of its own."""
+
+from __future__ import annotations
+
+import typing as t
+
+from names import GATEWAY, bridge_address, bridge_name, destination
+
+Work = t.Callable[[], t.Any]
+Items = t.List[t.Dict[str, t.Any]]
+
+
+def _bridges(count: int) -> Items:
+    return [
+        {"name": bridge_name(number), "kind": "bridge", "state": "up", "addresses": [bridge_address(number)]}
+        for number in range(count)
+    ]
+
+
+def _task(check: bool = False, **wanted: t.Any) -> t.Callable[[], dict[str, t.Any]]:
+    """A task whose parameters Ansible has filled in already."""
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import task
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.ipdb_transaction import filled
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.spec import TRANSACTION
+
+    params = filled(wanted, TRANSACTION)
+    return lambda: task.run(params, check)
+
+
+def _load(**wanted: t.Any) -> None:
+    """Code is loaded when it is needed; in check mode nothing is changed."""
+    _task(check=True, **wanted)()
+
+
+def make_bridges(count: int) -> Work:
+    wanted = _bridges(count)
+    _load(interfaces=wanted[:1])
+    run = _task(interfaces=wanted)
+    return lambda: len(run()["review"])
+
+
+def make_routes(count: int) -> Work:
+    wanted = [{"dst": destination(number), "gateway": GATEWAY} for number in range(count)]
+    _load(routes=wanted[:1])
+    run = _task(routes=wanted)
+    return lambda: len(run()["review"])
+
+
+def nothing_to_do(count: int) -> Work:
+    """The second run on `count` bridges, which are the world."""
+    wanted = _bridges(count)
+    _load(interfaces=wanted[:1])
+    run = _task(interfaces=wanted)
+
+    def work() -> bool:
+        if run()["changed"]:
+            raise AssertionError("there was something to do")
+        return False
+
+    return work
+
+
+def read_all(count: int) -> Work:
+    """What a second run cannot do without: one dump each kind."""
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.capture import capture
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.channel import NetlinkSocket
+
+    def work() -> int:
+        with NetlinkSocket() as channel:
+            found = len(capture(channel).links)
+        if found <= count:
+            raise AssertionError(f"{found} links")
+        return found
+
+    return work
+
+
+def _pairs(count: int) -> Items:
+    """Pairs, which are quickly gone: a bridge alone takes the kernel some 16 ms to remove, however it is asked."""
+    ends = [
+        {"name": f"v{number}", "kind": "veth", "options": {"peer": {"ifname": f"w{number}"}}, "state": "up"}
+        for number in range(count // 2)
+    ]
+    return [*ends, *({"name": f"w{number}", "addresses": [bridge_address(number)]} for number in range(count // 2))]
+
+
+def apply_links(count: int) -> Work:
+    wanted = _pairs(count)
+    _load(interfaces=wanted[:1])
+    run = _task(interfaces=wanted)
+    return lambda: len(run()["review"])
+
+
+def fail_and_undo(count: int) -> Work:
+    """The same links with a route at the end that the kernel refuses: what is told is the time of all of it."""
+    wanted = _pairs(count)
+    refused = [{"dst": "198.51.100.0/24", "gateway": "203.0.113.1", "dev": "w0"}]
+    _load(interfaces=wanted[:1])
+    run = _task(interfaces=wanted, routes=refused)
+
+    def work() -> str:
+        try:
+            run()
+        except Exception as error:
+            if "everything was undone" in str(error):
+                return str(error)
+            raise
+        raise AssertionError("the kernel took it")
+
+    return work
