@@ -12,7 +12,8 @@ version_added: 0.1.0
 author:
   - the fleet.hypervisor authors (@fleet-hypervisor)
 description:
-  - Reads all guests of a hypervisor, or some, with what they do at the moment, from one bulk call to libvirt.
+  - Reads all guests of a hypervisor, or some, with what they do at the moment, from one bulk call to libvirt and two
+    lists, however many there are.
   - A guest that a long job has locked is reported with what is known without waiting for it.
 notes:
   - Times and bytes are sums since the guest started. Take two readings and their difference for a rate.

@@ -154,11 +154,12 @@ def test_node_memory_tune(real: Hypervisor, daemon: Daemon, virsh: Virsh) -> Non
         assert after["shm_pages_to_scan"] == before["shm_pages_to_scan"] + 7
         assert after["shm_sleep_millisecs"] == 31
     finally:
-        kept = {name: before[name] for name in ("shm_pages_to_scan", "shm_sleep_millisecs")}
-        real.generic.node_memory_tune(**kept)
+        real.generic.node_memory_tune(before["shm_pages_to_scan"], before["shm_sleep_millisecs"])
     assert real.generic.node_memory_tune() == before
     with pytest.raises(KvmError, match="shm_full_scans cannot be set"):
         real.generic.node_memory_tune(shm_full_scans=1)
+    with pytest.raises(KvmError, match="4 values, where there are 3"):
+        real.generic.node_memory_tune(1, 2, 3, 4)
 
 
 def test_version(host: Hypervisor, uri: str, virsh: Virsh) -> None:

@@ -67,9 +67,12 @@ class Generic:
         found = node.ask("getFreePages", sizes, numbers[0], numbers[-1] - numbers[0] + 1, 0)
         return {f"node_{cell}": {f"{size}kib": free for size, free in of.items()} for cell, of in found.items()}
 
-    def node_memory_tune(self, **settings: int) -> dict[str, int] | None:
-        """Kernel samepage merging: all its values, or sets those given (shm_pages_to_scan, shm_sleep_millisecs,
-        shm_merge_across_nodes; also without `shm_`)."""
+    def node_memory_tune(self, *values: int, **settings: int) -> dict[str, int] | None:
+        """Kernel samepage merging: all that is known of it, or sets what is given: shm_pages_to_scan,
+        shm_sleep_millisecs, shm_merge_across_nodes, in this order or by name (also without `shm_`)."""
+        if len(values) > len(memory.SETTABLE):
+            raise KvmError(f"node_memory_tune: {len(values)} values, where there are {len(memory.SETTABLE)}")
+        settings = {**dict(zip(memory.SETTABLE, values)), **settings}
         if not settings:
             return dict(self._connection.ask("getMemoryParameters", 0))
         named = {f"{SHARED}{_bare(name)}": value for name, value in settings.items()}

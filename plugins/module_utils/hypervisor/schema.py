@@ -163,6 +163,13 @@ def typed_text(path: Path, text: str) -> str | int:
     return number(text) if path[-2:] in _NUMBERS else text
 
 
+LONGEST_NUMBER = 22  # characters; libvirt's have up to 20
+
+
 def number(text: str) -> str | int:
     """The int, if writing it again gives the same text."""
-    return int(text) if text.isdecimal() and text.isascii() and (text[0] != "0" or text == "0") else text
+    return (
+        int(text)
+        if len(text) < LONGEST_NUMBER and text.isdecimal() and text.isascii() and (text[0] != "0" or text == "0")
+        else text
+    )

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import random
+from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.document import parse, to_dict, to_element
@@ -18,6 +20,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.facts 
     domcaps,
     host,
     memory,
+    read,
     security,
 )
 from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.facts.node import Node, Options
@@ -184,8 +187,8 @@ def test_devices(node):
 
 
 def test_a_document_is_read_once(node):
-    for read in (host.node, host.migration, security.security, domcaps.domain_capabilities, acceleration.acceleration):
-        read(node)
+    for ask in (host.node, host.migration, security.security, domcaps.domain_capabilities, acceleration.acceleration):
+        ask(node)
     assert node.connection.asked.count("getCapabilities") == 1
     assert node.connection.asked.count("getDomainCapabilities") == 4
 
@@ -296,3 +299,43 @@ def test_firmware_as_libvirt_has_it(node):
     found = security.firmware(node)
     assert (found["efi"], found["secure_boot"], found["descriptors"]) == (True, True, [])
     assert [one["secure_boot"] for one in found["by_machine"]] == [False, True, False, True]
+
+
+# Documents that are not as they should be
+
+
+def _spoiled(text, chance):
+    """The document with some elements, attributes and texts missing or senseless."""
+    root = parse(text)
+    for element in list(root.iter()):
+        for child in list(element):
+            if chance.random() < 0.05:
+                element.remove(child)
+        for name in list(element.attrib):
+            if chance.random() < 0.05:
+                element.attrib[name] = chance.choice(["", "-", "x" * 9, "99999999999999999999", "0x", "é"])
+            elif chance.random() < 0.05:
+                del element.attrib[name]
+        if chance.random() < 0.05:
+            element.text = chance.choice(["", "no", "-1", "9" * 30, None])
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_senseless_documents_fail_no_more_than_their_subset(seed):
+    chance = random.Random(seed)
+    host_like = large.Large(
+        getCapabilities=_spoiled(large.CAPABILITIES, chance),
+        getDomainCapabilities=_spoiled(large.domain_capabilities("q35", "kvm"), chance),
+        listAllDevices=[large.Device(_spoiled(text, chance)) for text in large.DEVICES],
+    )
+    wanted = [name for name in read.SUBSETS if name not in ("versions", "pools", "volumes")]
+    found = read.gather(host_like, wanted)
+    assert set(found) == {"uri", *wanted}
+    json.dumps(found)
+
+
+def test_a_document_that_is_none_is_a_reason():
+    found = read.gather(large.Large(getCapabilities="<capabilities>"), ["node", "cpu"])
+    assert found["node"]["supported"] is False and "not well-formed" in found["node"]["reason"]
+    assert found["cpu"]["present"] == 256

@@ -21,6 +21,7 @@ GROUPS = {
 MORE = ("addresses", "configuration")  # a call for each guest
 DEFAULT = ("cpu", "balloon", "vcpu", "interface", "block")
 NOWAIT = 1 << 29  # do not wait for a guest that a job has locked
+LISTED = {"persistent": 4, "autostart": 1024}  # virConnectListAllDomainsFlags
 INVALID_ARG = 8  # VIR_ERR_INVALID_ARG: a driver that does not know the flag
 # virConnectGetAllDomainStatsFlags
 STATE_FLAGS = {"active": 1, "inactive": 2, "persistent": 4, "transient": 8, "running": 16, "paused": 32, "shutoff": 64}
@@ -49,13 +50,19 @@ def domains(
     flags = STATE_FLAGS[state] if state else 0
     wanted = [connection.ask("lookupByName", name) for name in dict.fromkeys(names)]
     records = _records(connection, sum(GROUPS[one] for one in {"state", *gather} if one in GROUPS), flags, wanted)
+    persistent, autostart = (_names(connection, LISTED[kind]) for kind in ("persistent", "autostart"))
     found = []
     for domain, flat in records:
         try:
-            found.append(_one(connection, domain, flat, gather))
+            about = _one(connection, domain, flat, gather)
         except Gone:
             continue
+        found.append({**about, "persistent": about["name"] in persistent, "autostart": about["name"] in autostart})
     return sorted(found, key=lambda one: one["name"])
+
+
+def _names(connection: Connection, flags: int) -> set[str]:
+    return {connection.ask_of(one, "name") for one in connection.ask("listAllDomains", flags)}
 
 
 def _records(connection: Connection, groups: int, flags: int, wanted: list[t.Any]) -> t.Any:
@@ -83,8 +90,6 @@ def _one(connection: Connection, domain: t.Any, flat: t.Mapping[str, t.Any], gat
         "id": number if number >= 0 else None,
         "state": word(STATES, state.get("state", 0)),
         "state_reason": state.get("reason"),
-        "persistent": bool(ask(domain, "isPersistent")),
-        "autostart": _autostart(connection, domain),
         **{"interface" if group == "net" else group: value for group, value in found.items()},
     }
     if "vcpu.current" not in flat or "balloon.current" not in flat:
@@ -94,13 +99,6 @@ def _one(connection: Connection, domain: t.Any, flat: t.Mapping[str, t.Any], gat
     if "addresses" in gather:
         about["addresses"] = _addresses(connection, domain) if number >= 0 else []
     return about
-
-
-def _autostart(connection: Connection, domain: t.Any) -> bool:
-    try:
-        return bool(connection.ask_of(domain, "autostart"))
-    except NotSupported:
-        return False
 
 
 def _summary(connection: Connection, domain: t.Any, about: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

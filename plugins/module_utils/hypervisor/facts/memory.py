@@ -12,6 +12,7 @@ from .node import Node
 from .values import integer, kib, whole
 
 ALL = -1  # VIR_NODE_MEMORY_STATS_ALL_CELLS
+MOST_CELLS = 4096  # numbers of cells are asked for from 0 on, all at once; Linux has at most 1024
 KINDS = ("total", "free", "buffers", "cached")
 SETTABLE = ("shm_pages_to_scan", "shm_sleep_millisecs", "shm_merge_across_nodes")
 
@@ -19,7 +20,7 @@ SETTABLE = ("shm_pages_to_scan", "shm_sleep_millisecs", "shm_merge_across_nodes"
 def cells(source: Node) -> list[int]:
     """The numbers of the host's cells; there may be gaps."""
     found = (whole(one.get("id")) for one in source.capabilities.iterfind("host/topology/cells/cell"))
-    return sorted(number for number in found if number is not None)
+    return sorted(number for number in found if number is not None and 0 <= number < MOST_CELLS)
 
 
 def memory(source: Node) -> dict[str, t.Any]:

@@ -19,6 +19,8 @@ UNITS = {
     "EB": 10**18, "E": 2**60, "EiB": 2**60,
 }  # fmt: skip
 
+LONGEST_NUMBER = 22  # characters
+
 
 def text(element: Element | None, path: str = ".") -> str | None:
     """The text of what is at `path`, without blanks around it."""
@@ -27,9 +29,11 @@ def text(element: Element | None, path: str = ".") -> str | None:
 
 
 def whole(said: str | None) -> int | None:
-    """An int from decimal or 0x text."""
+    """An int from decimal or 0x text that fits 64 bits or little more."""
+    if said is None or len(said) > LONGEST_NUMBER:
+        return None
     try:
-        return None if said is None else int(said, 16 if said.startswith("0x") else 10)
+        return int(said, 16 if said.startswith("0x") else 10)
     except ValueError:
         return None
 
