@@ -36,8 +36,9 @@ class Place(t.NamedTuple):
 
 
 class Addresses(t.NamedTuple):
-    """Of one network: gateways and interfaces."""
+    """Of one network: its subnets, gateways and interfaces."""
 
+    subnets: Subnets
     gw: Address | None
     gw6: Address | None
     places: t.Tuple[Place, ...]
@@ -80,7 +81,7 @@ def nic_names(domain: str, net: Net, number: int, count: int) -> tuple[str, ...]
 
 def _of_net(net: Net, members: t.Sequence[Member], subnets: Subnets) -> Addresses:
     if subnets.v4 is None and subnets.v6 is None:
-        return Addresses(None, None, ())
+        return Addresses(subnets, None, None, ())
     gateway = int(net.gw) - int(subnets.v4[0]) if net.gw is not None and subnets.v4 is not None else 1
     used = {gateway: f"the gateway of {net.name}"}
     numbers = _said(net, members, subnets, used)
@@ -91,7 +92,7 @@ def _of_net(net: Net, members: t.Sequence[Member], subnets: Subnets) -> Addresse
         if number is None:
             raise AddressError(f"nets.{net.name}: {subnets.v4 or subnets.v6} has no address left for {domain}")
         places.append(Place(domain, nic, names, _host(subnets.v4, number), _host(subnets.v6, number)))
-    return Addresses(_host(subnets.v4, gateway), _host(subnets.v6, gateway), tuple(places))
+    return Addresses(subnets, _host(subnets.v4, gateway), _host(subnets.v6, gateway), tuple(places))
 
 
 def _said(net: Net, members: t.Sequence[Member], subnets: Subnets, used: dict[int, str]) -> dict[tuple[str, int], int]:

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirt's document of a lab's VM (libvirt.org/formatdomain.html)."""
+
+from __future__ import annotations
+
+import typing as t
+from xml.etree import ElementTree
+
+from ...hypervisor.document import to_element
+from ...hypervisor.errors import KvmError
+from .. import identity
+from ..errors import InitFileError
+from ..initfile.model import Domain, Net
+from .element import Element, document, element
+
+METADATA = "urn:fleet.hypervisor:lago"  # the namespace of what says whose a domain is
+AGENT = "org.qemu.guest_agent.0"
+
+ElementTree.register_namespace("lago", METADATA)
+
+
+class Machine(t.NamedTuple):
+    """What a host offers: `type` kvm or qemu, `machine` such as q35, `emulator` where libvirt shall not choose."""
+
+    type: str
+    arch: str
+    machine: str
+    emulator: str = ""
+
+
+class DiskFile(t.NamedTuple):
+    """A disk as it lies on the host: `chain` are path and format of the file itself, then of each below it."""
+
+    name: str
+    dev: str
+    cdrom: bool
+    chain: t.Tuple[t.Tuple[str, str], ...]
+
+
+def build(
+    prefix: str, domain: Domain, machine: Machine, nets: t.Mapping[str, Net], disks: t.Sequence[DiskFile], console: str
+) -> str:
+    """The document of `domain` in the lab with the uuid `prefix`; `console`: the file with all that its console says.
+
+    Raises InitFileError for a `cpu_custom` that is no element.
+    """
+    return document(
+        element(
+            "domain",
+            element("name", identity.domain_name(prefix, domain.name)),
+            element("uuid", identity.object_uuid(prefix, identity.DOMAIN, domain.name)),
+            element("metadata", element(f"{{{METADATA}}}vm", prefix=prefix, name=domain.name)),
+            element("memory", str(domain.memory), unit="MiB"),
+            element("vcpu", str(domain.vcpu)),
+            _os(domain, machine),
+            element("features", element("acpi"), element("apic")) if machine.arch == "x86_64" else None,
+            _cpu(domain, machine),
+            element("clock", offset="utc"),
+            element("on_poweroff", "destroy"),
+            element("on_reboot", "restart"),
+            element("on_crash", "destroy"),
+            element(
+                "devices",
+                element("emulator", machine.emulator) if machine.emulator else None,
+                *(_disk(disk, machine) for disk in disks),
+                _scsi(disks),
+                *_interfaces(prefix, domain, nets),
+                *_consoles(console),
+                element("graphics", type="vnc", autoport="yes", listen="127.0.0.1"),
+                element("video", element("model", type="virtio" if machine.arch != "x86_64" else "vga")),
+                element("memballoon", model="virtio"),
+                element("rng", element("backend", "/dev/urandom", model="random"), model="virtio"),
+            ),
+            type=machine.type,
+        )
+    )
+
+
+def _os(domain: Domain, machine: Machine) -> Element:
+    direct = [
+        element(tag, value)
+        for tag, value in (("kernel", domain.kernel), ("initrd", domain.initrd), ("cmdline", domain.cmdline))
+        if value
+    ]
+    boot = direct or [element("boot", dev="hd")]
+    return element("os", element("type", "hvm", arch=machine.arch, machine=machine.machine), *boot)
+
+
+def _cpu(domain: Domain, machine: Machine) -> Element | None:
+    """What the file says; else all that the host has, or what the emulator thinks best."""
+    if domain.cpu_custom is not None:
+        try:
+            return to_element({"cpu": dict(domain.cpu_custom)})
+        except (KvmError, AttributeError, TypeError) as error:
+            raise InitFileError(f"domains.{domain.name}.cpu_custom", f"is no element of libvirt: {error}") from None
+    if domain.cpu_model:
+        return element("cpu", element("model", domain.cpu_model, fallback="forbid"), mode="custom", match="exact")
+    return element("cpu", mode="host-passthrough", check="none") if machine.type == "kvm" else None
+
+
+def _disk(disk: DiskFile, machine: Machine) -> Element:
+    (path, form), *below = disk.chain
+    return element(
+        "disk",
+        element("driver", name="qemu", type=form, discard=None if disk.cdrom else "unmap"),
+        element("source", file=path),
+        _backing(below) if form == "qcow2" else None,
+        element("target", dev=disk.dev, bus=bus(disk.dev, machine)),
+        element("readonly") if disk.cdrom else None,
+        None if disk.cdrom else element("serial", disk.name[:20]),
+        type="file",
+        device="cdrom" if disk.cdrom else "disk",
+    )
+
+
+def _backing(below: t.Sequence[tuple[str, str]]) -> Element:
+    """The whole chain with its formats: nothing is left to be guessed from what a guest can write into an image."""
+    if not below:
+        return element("backingStore")
+    (path, form), *rest = below
+    return element(
+        "backingStore", element("format", type=form), element("source", file=path), _backing(rest), type="file"
+    )
+
+
+def bus(dev: str, machine: Machine) -> str:
+    """Of a disk's name; the machines of today have SATA where IDE was."""
+    if dev.startswith("hd"):
+        return "ide" if machine.machine == "pc" or machine.machine.startswith("pc-i440fx") else "sata"
+    return {"vd": "virtio", "sd": "scsi"}[dev[:2]]
+
+
+def _scsi(disks: t.Sequence[DiskFile]) -> Element | None:
+    if any(disk.dev.startswith("sd") for disk in disks):
+        return element("controller", type="scsi", index="0", model="virtio-scsi")
+    return None
+
+
+def _interfaces(prefix: str, domain: Domain, nets: t.Mapping[str, Net]) -> list[Element]:
+    return [
+        element(
+            "interface",
+            element("mac", address=identity.mac(prefix, domain.name, number)),
+            element("source", network=identity.network_name(prefix, nic.net)),
+            element("target", dev=identity.tap_name(prefix, domain.name, number)),
+            element("model", type="virtio"),
+            element("mtu", size=nets[nic.net].mtu) if nets[nic.net].mtu else None,
+            type="network",
+        )
+        for number, nic in enumerate(domain.nics)
+    ]
+
+
+def _consoles(path: str) -> list[Element]:
+    """A serial console to be used, all of which is kept; and the channel of the guest agent."""
+    return [
+        element("serial", element("log", file=path, append="on"), element("target", port="0"), type="pty"),
+        element("console", element("target", type="serial", port="0"), type="pty"),
+        element("channel", element("target", type="virtio", name=AGENT), type="unix"),
+    ]
