@@ -44,7 +44,7 @@ def test_counters_are_those_that_dmstats_prints(make, precise):
         scale = [1 if precise or place not in TIMES else MS for place in range(13)]
         assert [area["start"], area["length"]] == [row[0], min(row[1], 64 * MIB - row[0])]
         assert list(area["counters"].values()) == [number * by for number, by in zip(row[2:15], scale)]
-        assert area["histogram"]["counts"] == row[15:]
+        assert list(area["histogram"]["counts"]) == row[15:]
     assert printed(name, 0) == theirs  # reading has cleared nothing
 
 

@@ -95,35 +95,40 @@ def name_of(percent: float) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _named(percents: t.Tuple[float, ...]) -> tuple[str, ...]:
+def _named(percents: t.Tuple[float, ...]) -> tuple[tuple[str, float], ...]:
     """Raises DmValueError."""
     for percent in percents:
         if not 0 < percent <= 100:
             raise DmValueError(f"{percent:g} is no percentage above 0 and up to 100")
-    return tuple(map(name_of, percents))
+    return tuple((name_of(percent), percent / 100) for percent in percents)
 
 
-def percentiles(of_what: Histogram, percents: t.Iterable[float] = PERCENTS) -> dict[str, Percentile | None]:
-    """By `p50`, `p99_9`, ... Raises DmValueError."""
-    percents = tuple(percents)
-    names = _named(percents)
+Place = t.Tuple[int, int, t.Optional[int]]  # as in a Percentile, which takes longer to make
+
+
+def _places(of_what: Histogram, percents: t.Iterable[float]) -> list[tuple[str, Place | None]]:
+    named = _named(tuple(percents))
     bounds, counts = of_what
     sums = list(itertools.accumulate(counts))
     total = sums[-1]
     if not total:
-        return dict.fromkeys(names)
-    found: dict[str, Percentile | None] = {}
-    for name, percent in zip(names, percents):
-        rank = min(total, total * percent / 100)
+        return [(name, None) for name, _share in named]
+    found: list[tuple[str, Place | None]] = []
+    for name, share in named:
+        rank = total * share
         place = bisect.bisect_left(sums, rank)  # the first bin that this request, or one after it, is in
-        low = bounds[place - 1] if place else 0
-        if place == len(bounds):
-            found[name] = Percentile(low, low, None)
+        if place >= len(bounds):
+            found.append((name, (bounds[-1], bounds[-1], None)))
             continue
-        high = bounds[place]
-        share = 1 - (sums[place] - rank) / counts[place]
-        found[name] = Percentile(low + int((high - low) * share), low, high)
+        low, high = bounds[place - 1] if place else 0, bounds[place]
+        into = 1 - (sums[place] - rank) / counts[place]
+        found.append((name, (low + int((high - low) * into), low, high)))
     return found
+
+
+def percentiles(of_what: Histogram, percents: t.Iterable[float] = PERCENTS) -> dict[str, Percentile | None]:
+    """By `p50`, `p99_9`, ... Raises DmValueError."""
+    return {name: place and Percentile(*place) for name, place in _places(of_what, percents)}
 
 
 def shown(of_what: Histogram) -> dict[str, t.Any]:
@@ -133,6 +138,6 @@ def shown(of_what: Histogram) -> dict[str, t.Any]:
 
 def shown_percentiles(of_what: Histogram, percents: t.Iterable[float] = PERCENTS) -> dict[str, t.Any]:
     return {
-        name: one and {"estimate": one[0], "at_least": one[1], "below": one[2]}
-        for name, one in percentiles(of_what, percents).items()
+        name: place and {"estimate": place[0], "at_least": place[1], "below": place[2]}
+        for name, place in _places(of_what, percents)
     }
