@@ -62,7 +62,11 @@ def create(draft: Draft, index: int, wave: Wave) -> None:
 
         action = tun_actions.creation(then)
         values = {}
-    draft.model.add(index, _made(then, values))
+    made = _made(then, values)
+    if made.get("options"):
+        named = link_options(known.table)
+        made["options"] = {name: value for name, value in made["options"].items() if name not in named}
+    draft.model.add(index, made)
     rest = _settings(draft, index)
     draft.add(wave, "links", index, words, [action, *rest.requests])
     if peer:

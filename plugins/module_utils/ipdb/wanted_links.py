@@ -46,7 +46,7 @@ def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]], netns: str
         _remove(wanting, want, {item.index for item in there})
     twins = _pair_up(wanting, there)
     for item in there:
-        wanting.put("links", item.index, _begun(item))
+        wanting.put("links", item.index, _freed(wanting, _begun(item)))
     wanting.forget_names()
     for item in there:
         _settle(wanting, item, twins)
@@ -238,6 +238,13 @@ def _new_link(index: int, name: str, kind: str) -> Object:
         "link": 0,
         "options": {},
     }
+
+
+def _freed(wanting: Wanting, one: Object) -> Object:
+    """The link without a master that the task removes."""
+    if not one["master"] or one["master"] in wanting.table("links"):
+        return one
+    return {**{key: value for key, value in one.items() if key != "port"}, "master": 0}
 
 
 KEPT = ("ifindex", "up", "master", "ifalias", "altnames", "group", "port")

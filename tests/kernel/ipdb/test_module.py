@@ -185,3 +185,11 @@ def test_namespaces_do_not_wait_for_each_other(make_netns):
     assert txn.folder(one) != txn.folder(other)
     with lock.locked(txn.folder(one)):
         assert txn.run(other, interfaces=[BRIDGE])["changed"]
+
+
+def test_a_port_whose_bridge_goes_is_freed_though_it_is_listed(netns):
+    iproute2.pair(netns)
+    txn.run(netns, interfaces=[BRIDGE, {"name": "v0", "master": "br0"}])
+    txn.run(netns, interfaces=[{"name": "br0", "state": "absent"}, {"name": "v0", "mtu": 1400}])
+    assert names(netns) == ["v0", "v1"]
+    assert txn.run(netns, interfaces=[{"name": "v0", "mtu": 1400, "master": ""}])["review"] == []
