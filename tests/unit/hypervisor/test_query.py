@@ -92,6 +92,8 @@ def test_the_language(expression, found):
         ("sum(cells)", "argument 1 has to be array of number, and is array of object"),
         ("sort_by(cells, &cpus)", "sort_by(): the expression gives array, null, neither all numbers nor strings"),
         ("(" * 20000, "nested too deeply"),
+        ("!" * 101 + "zero", "nested too deeply"),
+        ("name" + "|@" * 20000, "too long"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(expression, said):

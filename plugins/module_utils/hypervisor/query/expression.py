@@ -21,6 +21,7 @@ __all__ = ["WrongQuery", "compiled", "search"]
 BINDING = {"|": 1, "||": 2, "&&": 3, "==": 5, "!=": 5, "<": 5, "<=": 5, ">": 5, ">=": 5, "[]": 9, "[?": 21, ".": 40,
            "[": 55}  # fmt: skip
 NOT = 45
+DEEPEST = 100  # expressions within one another
 STOP = 10  # what binds less ends a projection
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -32,16 +33,15 @@ def search(expression: str, value: Value) -> Value:
 
 def compiled(expression: str) -> Function:
     """The function that searches. Raises WrongQuery, and so does the function."""
-    try:
-        found = _Parser(expression).whole()
-    except RecursionError:
-        raise WrongQuery("the expression is nested too deeply") from None
+    found = _Parser(expression).whole()
 
     def run(value: Value) -> Value:
         try:
             return found(value)
         except WrongQuery as error:
             raise WrongQuery(f"{expression!r}: {error}") from error
+        except RecursionError:
+            raise WrongQuery("the expression is too long") from None
 
     return run
 
@@ -132,6 +132,7 @@ class _Parser:
         self.expression = expression
         self.words = words(expression)
         self.at = 0
+        self.depth = 0
 
     @property
     def next(self) -> Word:
@@ -164,9 +165,13 @@ class _Parser:
 
     def expression_of(self, binding: int) -> Function:
         """The longest expression whose operators bind tighter than that."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise WrongQuery("the expression is nested too deeply")
         left = self.begin()
         while binding < BINDING.get(self.next.kind, 0):
             left = self.go_on(left)
+        self.depth -= 1
         return left
 
     def begin(self) -> Function:
