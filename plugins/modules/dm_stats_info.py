@@ -59,7 +59,7 @@ options:
     description:
       - Path of a file, such as V(/var/lib/prometheus/node-exporter/dm_stats.prom), to write the counters to in the
         format of Prometheus, for the textfile collector of C(node_exporter).
-      - It is replaced in one step. Its folder has to be there. RV(changed) tells whether its content is another now.
+      - It is replaced in one step. Its folder has to be there. C(changed) tells whether its content is another now.
     type: path
 """
 
