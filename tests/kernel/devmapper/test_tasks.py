@@ -166,6 +166,18 @@ def test_a_stack_is_made_changed_and_removed_as_one(host: Host) -> None:
     assert gone["changes"] == [f"{name}: remove" for name in (top, middle, low)]
 
 
+def test_a_stack_is_known_by_whatever_path(host: Host) -> None:
+    low, top = host.name("low"), host.name("top")
+    number = host.run(name=low, table=[f"0 8192 linear {B} 0"])["device"]["dev"].partition(":")[2]
+    done = host.apply(
+        devices=[
+            {"name": top, "table": [f"0 16384 linear /dev/dm-{number} 0"]},
+            {"name": low, "table": [f"0 16384 linear {C} 0"]},
+        ]
+    )
+    assert done["changes"] == [f"{low}: load the table", f"{low}: swap the table in", f"{top}: create"]
+
+
 def test_reads_go_on_while_a_stack_is_swapped(host: Host) -> None:
     host.run(devices=stack(host, B, 8192))
     stop, errors, reads = threading.Event(), [], []

@@ -115,8 +115,10 @@ class Planner:
 
     def _below(self, work: Work) -> list[str]:
         lines = work.want.table if work.want.table is not None else (work.found.live if work.found else [])
-        numbers = self.picture.numbers
-        found = [self.picture.mapper_name(one) or numbers.get(one, "") for one in equality.devices(lines)]
+        picture = self.picture
+        found = [
+            picture.mapper_name(one) or picture.numbers.get(picture.resolve(one), "") for one in equality.devices(lines)
+        ]
         return [name for name in found if name]
 
     def _needs_table(self, work: Work) -> bool:
