@@ -18,6 +18,7 @@ from tests.kernel import iproute2
 from tests.kernel.ipdb import tasks as txn
 
 WANTED = {"interfaces": [{"name": "br0", "kind": "bridge", "state": "up", "addresses": ["10.0.0.1/24"]}]}
+SLOWER = 5 if os.environ.get("FLEET_KERNEL") == "guest" else 1  # where the processor is emulated
 REVIEW = ["br0: create bridge", "br0: add address 10.0.0.1/24"]
 
 
@@ -105,7 +106,10 @@ def test_detached_and_refused_by_the_kernel(netns):
 
 def test_its_code_and_its_life_do_not_depend_on_who_asked(netns):
     """The task's process group is killed, as a session's end does, while the guard waits."""
-    assert txn.in_child(lambda: (os.setsid(), committed(netns, 3), os.killpg(0, signal.SIGKILL))) == signal.SIGKILL
+    assert (
+        txn.in_child(lambda: (os.setsid(), committed(netns, 3 * SLOWER), os.killpg(0, signal.SIGKILL)))
+        == signal.SIGKILL
+    )
     assert there(netns)
     (guard,) = txn.guards(txn.folder(netns))
     assert os.getsid(int(guard.split()[1])) != os.getsid(0)
@@ -117,7 +121,7 @@ def test_its_code_and_its_life_do_not_depend_on_who_asked(netns):
 
 def test_killed_before_it_is_done_the_guard_takes_back_the_half(netns):
     def act() -> None:
-        txn.run(netns, confirm_timeout=2, confirm="later", **WANTED)
+        txn.run(netns, confirm_timeout=2 * SLOWER, confirm="later", **WANTED)
 
     before = txn.network(netns)
     assert txn.killed_after_sends(1, act)
