@@ -183,7 +183,8 @@ def drop_link(wanting: Wanting, index: int, listed: t.AbstractSet[int] = frozens
         if below(above) == index or (above.get("kind") in PAIRED and above["link"] == index and one["link"] == other):
             drop_link(wanting, other, listed)
         elif above["master"] == index:
-            wanting.put("links", other, {key: value for key, value in above.items() if key != "port"} | {"master": 0})
+            kept = {key: value for key, value in above.items() if key != "port"}
+            wanting.put("links", other, {**kept, "master": 0})
 
 
 # Making and changing
