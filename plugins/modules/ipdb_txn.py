@@ -429,9 +429,9 @@ options:
   scope:
     description:
       - V(listed) changes nothing but what the task speaks of.
-      - 'V(exact) removes what it does not list: links, routes, rules and neighbours that somebody configured. It never
-        touches C(lo), the links that carry the SSH connection, routes by these, or what O(protect) names, unless they
-        are listed. Physical NICs cannot be removed; they lose their addresses and go down.'
+      - V(exact) removes what it does not list, of the lists that it gives (links for O(interfaces), routes for
+        O(routes), and so on). It never touches C(lo), physical links, the links that carry the SSH connection, routes
+        by these, or what O(protect) names, unless they are listed.
     type: str
     choices: [listed, exact]
     default: listed
