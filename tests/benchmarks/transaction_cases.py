@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is compared of transactions, beside cases.py: whole tasks of ipdb_txn without Ansible around them.
+
+`ip -batch` looks at nothing before, writes no journal, reads nothing back and cannot undo.
+"""
+
+from __future__ import annotations
+
+from cases import Case, Peer, Scale
+
+ROUTES = 10_000
+
+
+def cases(scale: Scale) -> list[Case]:
+    """Figures with a bound are the issue's; `undo` and `nothing` are beside what they may take at most."""
+    bridges, routes = scale.bridges, min(scale.routes, ROUTES)
+    bare, made = ("worlds", "bare"), ("transactions", "make_bridges", bridges)
+    return [
+        Case(
+            "txn-bridges",
+            f"{bridges:,} bridges with address and up in one transaction",
+            bare,
+            ("transactions", "make_bridges", bridges),
+            (Peer("ip -batch", ("iproute2", "make_bridges", bridges), time=2.0),),
+            fresh=True,
+        ),
+        Case(
+            "txn-routes",
+            f"{routes:,} routes in one transaction",
+            ("worlds", "one_bridge"),
+            ("transactions", "make_routes", routes),
+            (Peer("ip -batch", ("iproute2", "make_routes", routes), time=2.0),),
+            fresh=True,
+        ),
+        Case(
+            "txn-undo",
+            f"{bridges:,} links whose transaction fails at its end: applied and undone, beside applied alone",
+            bare,
+            ("transactions", "fail_and_undo", bridges),
+            (Peer("the same, not failing", ("transactions", "apply_links", bridges), time=2.0),),
+            fresh=True,
+        ),
+        Case(
+            "txn-nothing",
+            f"a second run on {bridges:,} bridges, beside reading them",
+            made,
+            ("transactions", "nothing_to_do", bridges),
+            (Peer("reading alone", ("transactions", "read_all", bridges)),),
+        ),
+    ]
