@@ -38,6 +38,7 @@ def plan(draft: Draft) -> None:
     _leave(draft)
     _lower(draft)
     depth = Depths(after)
+    _give_way(draft)
     _build(draft, depth)
     _join(draft)
     _set_ports(draft)
@@ -226,6 +227,25 @@ def _lower(draft: Draft) -> None:
             draft.model.change_mtu(index, new)
             request = link.change(index, name, mtu=new)
             draft.add((waves.LOWER_MTU, -depth.of(index)), "links", index, f"mtu {old} -> {new}", [request])
+
+
+ALIKE = ("macvlan", "macvtap")  # of which two on one link cannot have one address
+
+
+def _give_way(draft: Draft) -> None:
+    """Addresses that change hands between links that cannot both have one: who has it takes another meanwhile."""
+    links, after = draft.model.links, draft.after.links
+    alike = [index for index in draft.busy() if links[index].get("kind") in ALIKE]
+    holders = {(links[index]["link"], links[index].get("address")): index for index in alike}
+    for index in alike:
+        holder = holders.get((links[index]["link"], after[index].get("address")), index)
+        if holder == index or after[holder].get("address") in (None, links[holder]["address"]):
+            continue
+        aside = ":".join(["02", "66", *(f"{byte:02x}" for byte in holder.to_bytes(4, "big"))])
+        draft.model.change_address(holder, aside)
+        request = link.change(holder, draft.name(holder), address=aside)
+        words = f"address {aside}, to make way for {draft.name(index)}"
+        draft.add((waves.BUILD - 1,), "links", holder, words, [request])
 
 
 def _build(draft: Draft, depth: Depths) -> None:

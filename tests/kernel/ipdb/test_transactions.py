@@ -61,6 +61,26 @@ def test_addresses_move_between_links(bench: Bench) -> None:
     assert any("MAC address" in step.interrupts for wave in plan.waves for step in wave)
 
 
+def test_mac_addresses_that_change_hands(bench: Bench) -> None:
+    """Two macvlans on one link cannot both have one, not even for a moment; two taps can."""
+    macs = ["02:00:00:00:00:01", "02:00:00:00:00:02"]
+    below = [
+        {"name": "v0", "kind": "veth", "options": {"peer": {"ifname": "v1"}}, "state": "up"},
+        {"name": "v1", "state": "up"},
+    ]
+    own = [{"name": name, "kind": "macvlan", "link": "v1", "options": {"mode": "bridge"}} for name in ("one", "two")]
+    for made in (own, [tap("one"), tap("two")]):
+        bench.commit(
+            interfaces=[
+                *below,
+                *({**one, "address": mac, "state": "up", "recreate": True} for one, mac in zip(made, macs)),
+            ],
+            scope="exact",
+        )
+        bench.there_and_back(interfaces=[{"name": "one", "address": macs[1]}, {"name": "two", "address": macs[0]}])
+        assert [bench.shown(name)["address"] for name in ("one", "two")] == macs[::-1]
+
+
 def test_the_management_address_moves_to_a_bridge(bench: Bench) -> None:
     """What locks people out: everything that hangs on the NIC goes to a bridge above it."""
     mac = "02:00:00:00:00:01"
