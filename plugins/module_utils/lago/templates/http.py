@@ -97,8 +97,6 @@ def _asked(url: str, headers: dict[str, str]) -> t.Any:
     """The answer; None where the range lies behind the end."""
     try:
         return _opened(url, headers)
-    except NotThere:
-        raise
     except urllib.error.HTTPError as error:
         if error.code == 416 and headers:
             return None
