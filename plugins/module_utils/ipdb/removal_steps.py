@@ -37,6 +37,7 @@ def plan_removals(draft: Draft, fresh: t.Sequence[int], anew: t.Mapping[int, t.S
             one.get("kind") in kinds
             or names & {one["ifname"], *one.get("altnames", ())}
             or _regrouped(draft, below(one))  # a link has macvlans on it, or a master
+            or one["master"] in draft.changed  # a bond changes its mode without ports alone
         )
     ]
     _remove(draft, [*anew, *early], waves.REMOVE_FIRST, anew)
