@@ -17,7 +17,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.initfile.rea
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.iso9660 import image
 
 PREFIX = "0f5c1a9e0d6b4f0bb9a2f3c0de5a1e77"
-KEYS = ["ssh-ed25519 AAAA lab"]
+KEYS = ("ssh-ed25519 AAAA lab",)
 NET = ipaddress.ip_network
 
 
@@ -159,7 +159,7 @@ def test_a_guest_is_told_its_name_and_that_it_is_another_one():
 
 def test_root_logs_in_by_key_alone():
     data = told()["user-data"]
-    assert data["users"] == ["default", {"name": "root", "ssh_authorized_keys": KEYS}]
+    assert data["users"] == ["default", {"name": "root", "ssh_authorized_keys": list(KEYS)}]
     assert (data["disable_root"], data["ssh_pwauth"]) == (False, False) and "chpasswd" not in data
 
 
