@@ -28,7 +28,7 @@ HEAD = """\
 # Statistics: speed, compared
 
 Written by `python3 tests/benchmarks/dmstats.py --write`, measured inside the testbed's guest (QEMU in software
-emulation, {kernel}, {python}) by turns with `dmstats report --histogram` of {dmsetup}, medians of 7 rounds. Only ratios
+emulation, {kernel}, {python}) by turns with `dmstats report --histogram` of {dmsetup}, medians of 3 rounds. Only ratios
 compare. Ours has all counters, means and percentiles of each area that counted anything.
 
 | 10,000 areas with histograms | ours | dmstats | times faster | wanted |

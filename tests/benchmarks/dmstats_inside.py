@@ -26,7 +26,7 @@ import tests.conftest  # noqa: E402, F401  makes the collection importable
 # isort: split
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.stats import report, task  # noqa: E402
 
-DISK, AREA, AREAS, ROUNDS = "/dev/vdb", 20, 10000, 7
+DISK, AREA, AREAS, ROUNDS = "/dev/vdb", 20, 10000, 3
 NAME = f"fleet-bench-{os.getpid()}"
 ASKED = {"devices": [NAME], "program_id": None, "interval": None, "areas": True, "percentiles": None, "textfile": None}
 WANTED = {
