@@ -172,7 +172,7 @@ def test_a_guard_that_was_killed_is_no_excuse(netns):
 
 def test_confirming_and_taking_back_exclude_each_other(netns):
     """Around the deadline one of both happens, and what is told is what is."""
-    for _unused in range(5):
+    for _unused in range(3):
         uuid = committed(netns, 1)
         with transaction.find(txn.folder(netns), uuid) as mine:
             time.sleep(max(0.0, deadman.left(mine) - 0.005))
