@@ -188,6 +188,7 @@ events:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.devmapper.devices import info
 
 

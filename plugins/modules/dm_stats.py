@@ -231,6 +231,7 @@ groups:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.devmapper.stats import task
 from ..module_utils.devmapper.stats.wanted import REGION
 

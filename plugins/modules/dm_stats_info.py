@@ -208,6 +208,7 @@ devices:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.devmapper.stats import report
 
 

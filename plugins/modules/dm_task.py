@@ -272,6 +272,7 @@ responses:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.devmapper.devices import task
 from ..module_utils.devmapper.devices.spec import COMMON, DEVICE
 

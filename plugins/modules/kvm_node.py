@@ -119,6 +119,7 @@ import importlib.util
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.hypervisor.task import CONNECTION, INTERPRETERS
 from ..module_utils.hypervisor.tuning import task
 

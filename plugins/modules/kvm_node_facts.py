@@ -337,6 +337,7 @@ import importlib.util
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.hypervisor.errors import KvmError
 from ..module_utils.hypervisor.facts import task
 from ..module_utils.hypervisor.task import CONNECTION, INTERPRETERS, READONLY

@@ -166,6 +166,7 @@ paths:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.xenstore.nodes import task
 from ..module_utils.xenstore.nodes.place import CONNECTION, TIMEOUT
 from ..module_utils.xenstore.nodes.wanted import NODE

@@ -119,6 +119,7 @@ snapshot:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.xenstore.nodes import show
 from ..module_utils.xenstore.nodes.place import CONNECTION, TIMEOUT
 

@@ -103,6 +103,7 @@ elapsed:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.xenstore.nodes import hope
 from ..module_utils.xenstore.nodes.place import CONNECTION
 
