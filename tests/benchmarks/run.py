@@ -18,12 +18,19 @@ import tempfile
 import time
 import typing as t
 
-from cases import SCALES, Case, Scale, cases
+import cases as network
+import nodes
+import transaction_cases
+from cases import SCALES, Case, Scale
 from measure import HERE, Failed, Run, alternate, child
 from report import Row, markdown, table
 
 RESULTS = pathlib.Path(HERE, "RESULTS.md")
 CHECKOUT = pathlib.Path(HERE).parent.parent
+
+
+def all_cases(scale: Scale) -> list[Case]:
+    return [*network.cases(scale), *transaction_cases.cases(scale), *nodes.cases()]
 
 
 def say(text: str) -> None:
@@ -108,7 +115,7 @@ def collection() -> str:
 
 
 def options() -> argparse.Namespace:
-    names = [case.name for case in cases(SCALES["full"])]
+    names = [case.name for case in all_cases(SCALES["full"])]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--case", action="append", choices=names, help="only this one; repeatable")
     parser.add_argument("--scale", choices=SCALES, default="full")
@@ -121,7 +128,7 @@ def main() -> int:
     if os.geteuid() != 0:
         sys.exit("the benchmarks make network namespaces, for which they need root")
     scale = SCALES[wanted.scale]
-    chosen = [case for case in cases(scale) if not wanted.case or case.name in wanted.case]
+    chosen = [case for case in all_cases(scale) if not wanted.case or case.name in wanted.case]
     signal.signal(signal.SIGTERM, lambda *_unused: sys.exit(143))
     top = collection()
     os.environ.update(PYTHONPATH=top, ANSIBLE_COLLECTIONS_PATH=top)
