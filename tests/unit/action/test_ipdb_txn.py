@@ -124,7 +124,11 @@ def test_at_another_address_and_then_back_at_the_old_one(play):
 
 def test_it_tries_until_it_gets_through(play):
     tries = iter([cut_off, cut_off, lambda _connection: {"changed": True}])
-    _plugin, result = play(answers(committed=COMMITTED, confirmed=lambda connection: next(tries)(connection)))
+
+    def confirmed(connection):
+        return next(tries)(connection)
+
+    _plugin, result = play(answers(committed=COMMITTED, confirmed=confirmed))
     assert not result.get("failed")
     assert not result["pending"]
 
