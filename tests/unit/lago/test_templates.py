@@ -34,7 +34,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.templates.st
 
 from tests.unit.lago.web import serving
 
-DATA = random.Random(3).randbytes(3 << 20) + bytes(2 << 20) + b"end"
+DATA = random.Random(3).getrandbits(8 * (3 << 20)).to_bytes(3 << 20, "little") + bytes(2 << 20) + b"end"
 QCOW2 = struct.pack(">4sIQIIQIIQQIIQQQQ", b"QFI\xfb", 3, 0, 0, 16, 1 << 30, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0) + bytes(4096)
 PACKED = lzma.compress(DATA, preset=0)
 
