@@ -106,7 +106,11 @@ def _banner(guest: Guest) -> bool:
 
 
 def _succeeds(guest: Guest, command: str) -> bool:
-    done = subprocess.run(ssh(guest, command), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    way_in = ssh(guest, command)
+    try:
+        done = subprocess.run(way_in, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return False
     return done.returncode == 0
 
 

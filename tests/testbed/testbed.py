@@ -77,7 +77,19 @@ def _start(session: Path, name: str, follow: int | None) -> None:
         return
     if known:
         guests.stop(known)
-    image, began = image_of(name), time.monotonic()
+    image, recipe = image_of(name), RECIPES[name]
+    for attempt in range(1, recipe.tries + 1):
+        try:
+            _boot(session, name, image, follow)
+            return
+        except TestbedError as error:
+            if attempt == recipe.tries:
+                raise
+            print(f"{error}\n{name}: that was attempt {attempt} of {recipe.tries}", flush=True)
+
+
+def _boot(session: Path, name: str, image: Path, follow: int | None) -> None:
+    folder, began = session / name, time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{name}: booting ...", flush=True)
     try:
