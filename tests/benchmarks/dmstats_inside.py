@@ -21,7 +21,7 @@ import typing as t
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-import tests.conftest  # noqa: E402, F401  makes the collection importable
+import tests.conftest  # noqa: E402, F401  # pylint: disable=unused-import  # makes the collection importable
 
 # isort: split
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.stats import report, task  # noqa: E402

@@ -205,8 +205,11 @@ REFUSED = [
     (f"{SERVER}/groups", [["a"]], f"{VM}.groups[0]: has to be text, not a list"),
     (f"{SERVER}/initrd", "/i", f"{VM}: initrd and cmdline mean something only with kernel"),
     (f"{SERVER}/type", "ova", f"{VM}: type: ova and url go together"),
-    (f"{SERVER}/disks/0/size", 1, (f"{VM}.disks[0].size: means nothing to a disk of type template with"
-        " template_name")),
+    (
+        f"{SERVER}/disks/0/size",
+        1,
+        f"{VM}.disks[0].size: means nothing to a disk of type template with template_name",
+    ),
     (f"{SERVER}/disks/2/size", "ten", f"{VM}.disks[2].size: has to be a size such as 10G, not 'ten'"),
     (f"{SERVER}/disks/2/size", None, f"{VM}.disks[2]: a disk of type empty needs size"),
     (f"{SERVER}/disks/2/dev", "vda", f"{VM}.disks[2].dev: vda is also that of {VM}.disks[0]"),
@@ -238,8 +241,11 @@ REFUSED = [
     ("nets/raw/dhcp", {"start": 9, "end": 30}, "nets.raw.dhcp: a network of type bridge has no DHCP server"),
     ("nets/raw/type", "vlan", "nets.raw.type: has to be one of nat, bridge, not 'vlan'"),
     ("nets/raw/dns_domain_name", "x.y", "nets.raw.dns_domain_name: only management networks have DNS"),
-    ("nets/storage/subnet", "10.0.0.0", ("nets.storage.subnet: '10.0.0.0' is no network with a length, for two hosts at"
-        " least")),
+    (
+        "nets/storage/subnet",
+        "10.0.0.0",
+        "nets.storage.subnet: '10.0.0.0' is no network with a length, for two hosts at least",
+    ),
     ("nets/storage/subnet", "10.0.0.0/24", "nets.storage.gw: 192.168.210.4 does not lie in 10.0.0.0/24"),
     ("nets/storage/gw", "192.168.210.255", "nets.storage.gw: 192.168.210.255 is no host's address in 192.168.210.0/24"),
     ("nets/storage/gw", "fd00::1", "nets.storage.gw: fd00::1 does not lie in an IPv4 subnet"),
