@@ -16,6 +16,7 @@ from ..netlink.attribute import ip_bytes
 from .capture import FOLLOWING
 from .model import below, follows_up
 from .picture import Object
+from .same import BY_DEFAULT
 from .wanting import Wanting
 
 OF_GROUPS = ("bridge", "bond")
@@ -97,6 +98,15 @@ def _what_stands_on_others(wanting: Wanting) -> None:
         if changes:
             wanting.put("links", index, {**one, **changes})
             links = wanting.table("links")
+        if _takes_address(wanting, index):
+            _free(wanting, index, "address")
+
+
+def _takes_address(wanting: Wanting, index: int) -> bool:
+    """A VLAN that nobody gave an address takes that of the link below it as it goes up, whatever it had before."""
+    was, one = wanting.before.links.get(index), wanting.table("links")[index]
+    goes_up = one["up"] and was is not None and not was["up"]
+    return goes_up and one.get("kind") == "vlan" and not wanting.says("links", index, "address")
 
 
 def _depth(links: t.Mapping[int, Object], index: int) -> int:
@@ -121,9 +131,10 @@ def _new_ports(wanting: Wanting) -> None:
         if ("vlans", index) in wanting.said:
             continue
         bridge = links.get(one["master"], {}) if one["master"] else one
-        pvid = (bridge.get("options") or {}).get("vlan_default_pvid") if bridge.get("kind") == "bridge" else None
+        unsaid = 1 if index in wanting.before.vlans else 0  # of a bridge still to be made, by a kernel that has VLANs
+        pvid = (bridge.get("options") or {}).get("vlan_default_pvid", unsaid) if bridge.get("kind") == "bridge" else 0
         if pvid:
-            vlan = {"vlan": pvid, "flags": ["PVID", "Egress Untagged"]}
+            vlan = {"vlan": pvid, "flags": list(BY_DEFAULT)}
             wanting.put("vlans", index, {"index": index, "vlans": [vlan]})
         else:
             wanting.drop("vlans", index)

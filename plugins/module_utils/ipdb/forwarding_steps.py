@@ -13,7 +13,7 @@ from . import waves
 from .draft import Draft
 from .lines import vlan_words
 from .picture import Object
-from .same import same_vlans, spread
+from .same import BY_DEFAULT, same_vlans, spread
 
 ABSENT = frozenset((errno.ENOENT, errno.ENODEV, errno.ESRCH))
 
@@ -44,7 +44,9 @@ def _set_vlans(draft: Draft, index: int, now: Object | None, then: Object) -> No
     present, wanted = spread(now) if now else {}, spread(then)
     default = draft.model.links.get(draft.model.links[index]["master"] or index, {}).get("options", {})
     pvid = default.get("vlan_default_pvid", 1)
-    gone = [number for number in (present if now else [pvid] if pvid else []) if number not in wanted]
+    if now is None and _joins(draft, index):
+        present = {pvid: BY_DEFAULT} if pvid else {}
+    gone = [number for number in present if number not in wanted]
     more = [number for number in wanted if present.get(number) != wanted[number]]
     for numbers, flags, make, how in ((gone, {}, bridge_vlan.delete, "remove"), (more, wanted, bridge_vlan.add, "add")):
         spans = ranges(numbers, flags)
@@ -52,6 +54,12 @@ def _set_vlans(draft: Draft, index: int, now: Object | None, then: Object) -> No
             words = f"{how} vlan {', '.join(map(vlan_words, spans))}"
             wave = (waves.VLANS, 0 if how == "remove" else 1)
             draft.add(wave, "vlans", index, words, [make(index, spans, own)], tolerates=ABSENT)
+
+
+def _joins(draft: Draft, index: int) -> bool:
+    """Whether it is a new port, or a new bridge, at the end of the steps."""
+    before = draft.before.links.get(index)
+    return before is None or before["master"] != draft.after.links[index]["master"]
 
 
 def ranges(numbers: t.Iterable[int], flags: t.Mapping[int, tuple[str, ...]]) -> list[Object]:

@@ -91,6 +91,8 @@ def _brought(then: Object, known: t.Any, up: bool = True) -> dict[str, t.Any]:
     free = then.get("free", ())
     names = ["address", "txqlen", "group", *(["mtu"] if known.name != "bridge" else [])]
     values = {name: then[name] for name in names if then.get(name) and name not in free}
+    if "address" in free and then.get("permaddr"):  # a bond's port, which brings its own and gets it back some day
+        values["address"] = then["permaddr"]
     special = then.get("addr_gen_mode") in ("none", "random")
     if up and then["up"] and not then["master"] and not then.get("link") and not special:
         values["up"] = True

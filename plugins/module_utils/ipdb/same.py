@@ -148,6 +148,9 @@ def same_vlans(now: Object, then: Object) -> bool:
     return now["vlans"] == then["vlans"] or spread(now) == spread(then)
 
 
+BY_DEFAULT = ("Egress Untagged", "PVID")  # what the one VLAN is that a bridge gives to a new port
+
+
 def spread(port: Object | None) -> dict[int, tuple[str, ...]]:
     """The VLANs of a port one by one, with their flags."""
     out: dict[int, tuple[str, ...]] = {}
