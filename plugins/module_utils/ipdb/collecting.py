@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import functools
-import gc
 import typing as t
+
+from ..netlink import channel
 
 Call = t.TypeVar("Call", bound=t.Callable[..., t.Any])
 
@@ -17,12 +18,7 @@ def uncollected(call: Call) -> Call:
 
     @functools.wraps(call)
     def run(*arguments: t.Any, **more: t.Any) -> t.Any:
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        with channel.uncollected():
             return call(*arguments, **more)
-        finally:
-            if collecting:
-                gc.enable()
 
     return t.cast(Call, run)

@@ -37,7 +37,7 @@ ATTEMPTS = 40  # an interrupted dump is asked for again: under steady churn abou
 def uncollected() -> t.Iterator[None]:
     """A large dump makes very many dictionaries, none of them garbage: looking for some takes a tenth of the time.
 
-    Around a whole task too: what was made uncollected is looked through when collecting begins again.
+    Around a whole task too. What was made is then taken for old at once: only a full collection looks through it.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -45,6 +45,8 @@ def uncollected() -> t.Iterator[None]:
         yield
     finally:
         if collecting:
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 

@@ -79,30 +79,36 @@ def decide(present: Addresses, wanted: Addresses, exact: bool) -> Fate:
     return fate
 
 
-def _had(mine: LinkPlan) -> Addresses:
+def _by_key(some: t.Iterable[Address]) -> Addresses:
+    return {key_of(one): one for one in some}
+
+
+def _had(mine: LinkPlan, wanted: Addresses) -> Addresses:
     """Those that it has and that are somebody's."""
-    wanted = {key_of(one) for one in mine.want.addresses or ()}
-    there = [] if mine.found is None else mine.host.addresses_of(mine.found["ifindex"])
-    return {key_of(one): one for one in there if lasting(one) or key_of(one) in wanted}
+    there = () if mine.found is None else mine.host.addresses_of(mine.found["ifindex"])
+    return {key: one for key, one in _by_key(there).items() if lasting(one) or key in wanted}
 
 
-def _fate(mine: LinkPlan, had: Addresses) -> Fate:
+def _fate(mine: LinkPlan, had: Addresses, wanted: Addresses) -> Fate:
     want = mine.want
-    wanted = {key_of(one): one for one in want.addresses or ()}
     return decide({} if mine.reset else had, wanted, want.addresses is not None and want.addresses_exact)
 
 
 def final_addresses(mine: LinkPlan) -> Addresses:
-    return _fate(mine, _had(mine)).final()
+    wanted = _by_key(mine.want.addresses or ())
+    return _fate(mine, _had(mine, wanted), wanted).final()
 
 
 def plan_addresses(mine: LinkPlan, cycled: bool) -> None:
     """`cycled`: the link goes down on the way, which costs it what IPv6 addresses it keeps."""
-    had = _had(mine)
-    if mine.want.addresses is None and not (cycled and had):
+    if mine.want.addresses is None and not cycled:
         return
-    present, fate = ({} if mine.reset else had), _fate(mine, had)
-    mine.changes.show("addr", _shown(mine, had), _shown(mine, fate.final()))
+    wanted = _by_key(mine.want.addresses or ())
+    had = _had(mine, wanted)
+    if mine.want.addresses is None and not had:
+        return
+    present, fate = ({} if mine.reset else had), _fate(mine, had, wanted)
+    mine.changes.show("addr", lambda: _shown(mine, had), lambda: _shown(mine, fate.final()))
     if fate.is_change() or cycled:
         from .address_changes import plan_changes
 

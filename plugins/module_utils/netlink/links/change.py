@@ -27,10 +27,10 @@ class Changes:
         self.after: dict[str, t.Any] = {}
         self.old_name = want.name
         self.old_place = want.place
-        self._changes: list[Change] = []
+        self._changes: list[tuple[t.Any, ...]] = []  # how, do, undo, wave, partly
 
     def show(self, field: str, before: t.Any, after: t.Any) -> None:
-        """Puts a field into both lines."""
+        """Puts a field into both lines. A callable makes its value when there are changes, and lines to show."""
         if self.before is not None:
             self.before[field] = before
         self.after[field] = after
@@ -39,7 +39,7 @@ class Changes:
         self, number: int, how: str, do: t.Any, undo: t.Any, depth: int | None = None, partly: bool = False
     ) -> None:
         wave = (number, self.depth if depth is None else depth)
-        self._changes.append(Change(self.want.label, how, "", "", do, undo, wave, self.want.where, partly))
+        self._changes.append((how, do, undo, wave, partly))
 
     def request(self, number: int, how: str, do: Build, undo: Build, **more: t.Any) -> None:
         """A change by rtnetlink, in the namespace in which the link ends."""
@@ -56,6 +56,16 @@ class Changes:
         return lambda place: [link.change(place.index(name), name, **values)]
 
     def finished(self) -> list[Change]:
-        before = "" if self.before is None else line(self.old_name, self.old_place, self.before)
-        after = line(self.want.name, self.want.place, self.after)
-        return [change._replace(before=before, after=after) for change in self._changes]
+        if not self._changes:
+            return []
+        before = "" if self.before is None else line(self.old_name, self.old_place, _made(self.before))
+        after = line(self.want.name, self.want.place, _made(self.after))
+        label, where = self.want.label, self.want.where
+        return [
+            Change(label, how, before, after, do, undo, wave, where, partly)
+            for how, do, undo, wave, partly in self._changes
+        ]
+
+
+def _made(fields: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {field: value() if callable(value) else value for field, value in fields.items()}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import typing as t
@@ -18,6 +19,7 @@ Link = t.Dict[str, t.Any]
 STANDING = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan", "macsec")
 
 
+@functools.lru_cache(maxsize=None)
 def kernel_since(major: int, minor: int, release: str = "") -> bool:
     """Whether the running kernel (or `release`) is Linux major.minor or newer."""
     found = re.match(r"(\d+)\.(\d+)", release or os.uname().release)

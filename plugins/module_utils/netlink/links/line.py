@@ -39,19 +39,27 @@ def show(value: t.Any) -> str:
     return text if text and text.isprintable() and " " not in text else repr(text)
 
 
+WORDS = {"address": "peer", "broadcast": "brd", "label": "label", "metric": "metric"}
+FLAGS = frozenset(SETTABLE)
+
+
 def address(found: t.Mapping[str, t.Any], names: t.Container[t.Any] = ()) -> str:
     """One address: `10.0.0.1/24 peer 10.0.0.2 metric 5`; scope, label and lifetimes only where they are unusual.
 
     `names` are the link's: they make no unusual label.
     """
     parts = [f"{found['local']}/{found['prefixlen']}"]
-    for field, word in (("address", "peer"), ("broadcast", "brd"), ("label", "label"), ("metric", "metric")):
-        if found.get(field) and not (field == "label" and found[field] in names):
-            parts.append(f"{word} {found[field]}")
+    if not WORDS.keys().isdisjoint(found):
+        parts += [
+            f"{word} {found[field]}"
+            for field, word in WORDS.items()
+            if found.get(field) and not (field == "label" and found[field] in names)
+        ]
     scope = found.get("scope") or _usual_scope(found["local"])
     if scope not in ("global", "universe"):
         parts.append(f"scope {scope}")
-    parts += [flag for flag in SETTABLE if found.get(flag)]
+    if not FLAGS.isdisjoint(found):
+        parts += [flag for flag in SETTABLE if found.get(flag)]
     valid = found.get("valid_life_time", FOREVER)
     preferred = found.get("preferred_life_time", valid)
     if valid != FOREVER:

@@ -91,7 +91,9 @@ class LinkPlan:
         self.kind = registry.get(kind_name or present or "")
         if want.kind == "tap" and want.options.get("type", "tap") != "tap":
             raise WrongLink(want.at("options.type"), f"contradicts the kind tap, being {want.options['type']}")
-        self.want = kind_options.parented(want._replace(kind=kind_name, options={**more, **want.options}), self.kind)
+        if kind_name != want.kind or more:
+            want = want._replace(kind=kind_name, options={**more, **want.options})
+        self.want = kind_options.parented(want, self.kind)
         if self.want.options and not self.kind.name:
             raise WrongLink(want.at("options"), f"{want.name} is a physical link, which has none")
         self.options, self.named = kind_options.split(self.kind, self.want.options, want.at("options"))

@@ -27,6 +27,8 @@ class Split(t.NamedTuple):
 
 def split(kind: Kind, values: t.Mapping[str, t.Any], where: str) -> Split:
     """Checks `values`. Raises WrongLink."""
+    if not values:
+        return Split({}, {})
     links = link_options(kind.table)
     if isinstance(values.get("peer"), dict):
         # Where it is to lie is no attribute of the kernel's; names of namespaces become files when it is made.

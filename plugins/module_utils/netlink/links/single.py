@@ -74,6 +74,11 @@ def show_kind(mine: LinkPlan) -> None:
         mine.changes.old_name, mine.changes.old_place = found["ifname"], mine.home
     if want.link:
         mine.changes.show("link", parent_name(mine) or None if found else None, want.link)
+    if mine.options:
+        _show_options(mine)
+
+
+def _show_options(mine: LinkPlan) -> None:
     data = mine.data()
     for name in mine.kind.table.rows:  # in the kernel's order, not in that of the task
         if name in mine.options and name not in mine.kind.write_only:

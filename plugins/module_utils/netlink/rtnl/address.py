@@ -13,7 +13,7 @@ import functools
 import struct
 import typing as t
 
-from ..attribute import IP, U8, U32, Codec, Table, enum, integer, string, truth
+from ..attribute import IP, U8, U32, Codec, Table, attribute, enum, integer, ip_bytes, string, truth
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
 from ..message import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request
 from .numbers import (
@@ -134,13 +134,19 @@ READ_ONLY = frozenset(FLAGS.values()) - frozenset(SETTABLE) | {
     "permanent",
 }
 PLAIN = ("label", "broadcast", "anycast", "metric", "protocol")
+IFA_ADDRESS, IFA_LOCAL = 1, 2
 KNOWN = frozenset(
     (*PLAIN, *SETTABLE, "index", "family", "local", "address", "prefixlen", "scope", "flags",
      "valid_life_time", "preferred_life_time")
 ) | READ_ONLY  # fmt: skip
 
 
+MEANING_FLAGS = frozenset(("flags", *SETTABLE))
+
+
 def _flags(address: t.Mapping[str, t.Any]) -> int:
+    if MEANING_FLAGS.isdisjoint(address):
+        return 0
     flags = integer(address.get("flags") or 0)
     for name in SETTABLE:
         if truth(address.get(name) or False):
@@ -158,8 +164,11 @@ def _scope(prefix: Prefix, address: t.Mapping[str, t.Any]) -> int:
     return 254 if prefix.family == AF_INET and prefix.raw[0] == 127 else 0
 
 
-def _body(index: int, prefix: Prefix, scope: int, attributes: t.Mapping[str, t.Any]) -> bytes:
-    return IFADDR.pack(prefix.family, prefix.length, 0, scope, index) + TABLE.encode(attributes)
+def _body(index: int, prefix: Prefix, scope: int, peer: t.Any) -> bytes:
+    """The header, the local address and `peer`, the other end's (None: there is none, and the local one is said)."""
+    other = TABLE.encode_one("address", peer) if peer else attribute(IFA_ADDRESS, prefix.raw)
+    header = IFADDR.pack(prefix.family, prefix.length, 0, scope, index)
+    return header + attribute(IFA_LOCAL, prefix.raw) + other
 
 
 def new(index: int, address: str | t.Mapping[str, t.Any], replace: bool = False) -> Request:
@@ -171,19 +180,17 @@ def new(index: int, address: str | t.Mapping[str, t.Any], replace: bool = False)
     """
     prefix = prefix_of(address)
     values: t.Mapping[str, t.Any] = {} if isinstance(address, str) else address
-    unknown = sorted(set(values) - KNOWN)
-    if unknown:
+    if not KNOWN.issuperset(values):
+        unknown = sorted(set(values) - KNOWN)
         raise NetlinkEncodeError(unknown[0], f"unknown; known are {', '.join(sorted(KNOWN))}")
     valid, preferred = values.get("valid_life_time"), values.get("preferred_life_time")
-    attributes = {
-        "local": prefix.address,
-        "address": values.get("address") or prefix.address,
+    more = {
         "lifetimes": None if valid is None and preferred is None else (valid, preferred),
         "flags": _flags(values) or None,
         **{name: values.get(name) for name in PLAIN},
     }
     flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
-    body = _body(index, prefix, _scope(prefix, values), attributes)
+    body = _body(index, prefix, _scope(prefix, values), values.get("address")) + TABLE.encode(more)
     return Request(f"RTM_NEWADDR {prefix} on link {index}", RTM_NEWADDR, flags, body, TABLE, IFADDR.size)
 
 
@@ -191,5 +198,5 @@ def delete(index: int, address: str | t.Mapping[str, t.Any]) -> Request:
     """Removes an address from a link; prefix length, and the peer where there is one, have to be right too."""
     prefix = prefix_of(address)
     peer = None if isinstance(address, str) else address.get("address")
-    body = _body(index, prefix, 0, {"local": prefix.address, "address": peer or prefix.address})
+    body = _body(index, prefix, 0, peer)
     return Request(f"RTM_DELADDR {prefix} on link {index}", RTM_DELADDR, 0, body, TABLE, IFADDR.size)
