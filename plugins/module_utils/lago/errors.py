@@ -38,6 +38,14 @@ class JournalDamaged(LagoError):
     """What lies in a prefix's journal is not what its writer can have left."""
 
 
+class SnapshotError(LagoError):
+    """A snapshot is not there, not whole, or cannot be taken."""
+
+
+class ArchiveError(LagoError):
+    """A lab's archive is not what its manifest says, or does not fit here."""
+
+
 class SeedError(LagoError):
     """What a guest shall be told at its first boot does not fit into an image."""
 
