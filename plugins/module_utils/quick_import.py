@@ -31,3 +31,4 @@ def hook(path: str) -> Importer:
 
 
 sys.path_hooks.insert(0, hook)
+sys.path_importer_cache.pop(__file__.rpartition("/")[0], None)  # of this folder: what found this file finds the next

@@ -199,6 +199,8 @@ def main() -> None:
     except task.FAILURES as error:
         module.fail_json(msg=str(error))
     diff = result.pop("diff")
+    shown = {option: value for option, value in module.params.items() if option not in ("tree", "restore", "nodes")}
+    result["invocation"] = {"module_args": shown}  # the trees, large or secret, need no way back to who sent them
     module.exit_json(**result, **({"diff": diff} if module._diff else {}))
 
 

@@ -17,7 +17,7 @@ import errno
 import time
 import typing as t
 
-from . import paths, permissions
+from . import paths
 from .connection import TIMEOUT, PacketConnection, UnixSocketConnection, XenBusConnection, candidates
 from .errors import Conflict, ConnectionError, InvalidPayload, PyXSError, UnexpectedPacket, refused
 from .packet import Op, strings
@@ -26,6 +26,7 @@ from .router import Answer, Request, Router, describe
 
 if t.TYPE_CHECKING:
     from .monitor import Monitor
+    from .permissions import AnyPermission
 
 Result = t.TypeVar("Result")
 
@@ -186,11 +187,15 @@ class Client:
 
     def get_perms(self, path: AnyPath) -> t.List[bytes]:
         """Permissions such as [b"n0", b"r5"], the owner's first. Raises PyXSError."""
-        return permissions.received(self.execute_command(Op.GET_PERMS, paths.check(path), b"\0"))
+        from .permissions import received
 
-    def set_perms(self, path: AnyPath, perms: t.Iterable[permissions.AnyPermission]) -> None:
+        return received(self.execute_command(Op.GET_PERMS, paths.check(path), b"\0"))
+
+    def set_perms(self, path: AnyPath, perms: t.Iterable[AnyPermission]) -> None:
         """Raises PyXSError, InvalidPermission."""
-        self._ack(Op.SET_PERMS, paths.check(path), b"\0", strings(*permissions.render(perms)))
+        from .permissions import render
+
+        self._ack(Op.SET_PERMS, paths.check(path), b"\0", strings(*render(perms)))
 
     def walk(self, top: AnyPath, topdown: bool = True) -> t.Iterator[tuple[bytes, bytes, t.List[bytes]]]:
         """(path, value, names of children) of each node from `top` on, in the order of os.walk().

@@ -9,10 +9,9 @@ order, then the payload, mostly strings that end with a NUL.
 
 from __future__ import annotations
 
-import collections
 import errno
-import re
 import struct
+import types
 import typing as t
 
 from .errors import InvalidOperation, InvalidPayload, UnexpectedPacket
@@ -54,10 +53,9 @@ OPERATIONS = {
 }
 NAMES = {number: name for name, number in OPERATIONS.items()}
 
-Op: t.Any = collections.namedtuple("Operations", OPERATIONS)(**OPERATIONS)
+Op: t.Any = types.SimpleNamespace(**OPERATIONS)
 
 NOT_ERRNO = {b"EQUOTA": errno.ENOSPC}  # oxenstored's own name
-ERROR_NAME = re.compile(rb"E[A-Z0-9]{1,20}\Z")
 
 
 class Packet(t.NamedTuple("Packet", [("op", int), ("rq_id", int), ("tx_id", int), ("payload", bytes)])):
@@ -125,7 +123,7 @@ def error_number(payload: bytes) -> int:
     """The number of an ERROR's name, such as ENOENT. Raises UnexpectedPacket."""
     name = payload.rstrip(b"\0")
     code = NOT_ERRNO.get(name)
-    if code is None and ERROR_NAME.match(name):
+    if code is None and name[:1] == b"E" and name.isalnum():
         code = getattr(errno, name.decode(), None)
     if code is None:
         raise UnexpectedPacket(f"the daemon answered with an unknown error, {name[:32]!r}")

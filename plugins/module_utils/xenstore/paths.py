@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import re
+import string
 import typing as t
 
 from .errors import InvalidPath, UnexpectedPacket
 
 ABSOLUTE_MAX, RELATIVE_MAX = 3072, 2048  # bytes (xs_wire.h: XENSTORE_*_PATH_MAX)
 
-PATH = re.compile(rb"[-A-Za-z0-9/_@]+\Z")
-LISTING = re.compile(rb"(?:[-A-Za-z0-9_@]+\0)*\Z")
+NAME = (string.ascii_letters + string.digits + "-_@").encode()  # what names are made of
 
 AnyPath = t.Union[bytes, str]
 
@@ -22,7 +21,7 @@ def check(path: AnyPath) -> bytes:
     """`path` as bytes. Raises InvalidPath."""
     if isinstance(path, str):
         path = path.encode("utf-8", "surrogateescape")
-    if not PATH.match(path):
+    if not path or path.translate(None, NAME + b"/"):
         raise InvalidPath(path, "a path takes letters, digits and -/_@")
     if path[-1:] == b"/" and path != b"/":
         raise InvalidPath(path, "only the root's path ends with a /")
@@ -63,6 +62,9 @@ def parents(path: bytes) -> list[bytes]:
 
 def names_of(listing: bytes) -> list[bytes]:
     """The children's names in a daemon's listing. Raises UnexpectedPacket."""
-    if not LISTING.match(listing):
+    if not listing:
+        return []
+    names = listing[:-1].split(b"\0")
+    if listing[-1:] != b"\0" or b"" in names or listing.translate(None, NAME + b"\0"):
         raise UnexpectedPacket(f"a listing of children holds what is no name: {listing[:64]!r}")
-    return listing[:-1].split(b"\0") if listing else []
+    return names

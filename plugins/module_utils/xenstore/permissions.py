@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from .errors import InvalidPermission, UnexpectedPacket
 
 ACCESS = {"n": "none", "r": "read", "w": "write", "b": "both"}
 DOMID_MAX = 65535
-
-PATTERN = re.compile(rb"([nrwb])([0-9]{1,5})\Z")
 
 AnyPermission = t.Union[bytes, str, "Permission"]
 
@@ -33,10 +30,10 @@ def parse(permission: AnyPermission) -> Permission:
     if isinstance(permission, Permission):
         permission = str(permission)
     raw = permission.encode("utf-8", "surrogateescape") if isinstance(permission, str) else permission
-    match = PATTERN.match(raw)
-    if not match or int(match.group(2)) > DOMID_MAX:
+    access, domid = raw[:1].decode("ascii", "replace"), raw[1:]
+    if access not in ACCESS or not domid.isdigit() or len(domid) > 5 or int(domid) > DOMID_MAX:
         raise InvalidPermission(raw)
-    return Permission(match.group(1).decode(), int(match.group(2)))
+    return Permission(access, int(domid))
 
 
 def render(permissions: t.Iterable[AnyPermission]) -> list[bytes]:

@@ -23,15 +23,16 @@ class Secrets:
     def __init__(self, patterns: t.Iterable[str] = ()) -> None:
         self.patterns = list(patterns)
 
+    def __bool__(self) -> bool:
+        return bool(self.patterns)
+
     def __contains__(self, path: bytes) -> bool:
         text = path.decode("utf-8", "replace")
         return any(fnmatch.fnmatchcase(text, one) or fnmatch.fnmatchcase(text, f"*/{one}") for one in self.patterns)
 
     def tell(self, values: t.Iterable[tuple[bytes, bytes | None]], hide: t.Callable[[str], None]) -> None:
         """Tells `hide` the secret ones, in each way that they may be written."""
-        if not self.patterns:
-            return
-        for path, value in values:
+        for path, value in values if self else ():
             if value and path in self:
                 hide(value.decode("utf-8", "replace"))
                 hide(base64.b64encode(value).decode())

@@ -18,14 +18,14 @@ from __future__ import annotations
 import base64
 import binascii
 import typing as t
-from collections.abc import Mapping  # that of typing takes three times as long to ask
 
 from ..errors import InvalidPath, InvalidPermission
-from ..paths import check_node, join
-from ..permissions import render
-from ..tree import Node
+from ..paths import check_node, join, parents
 
-Tree = t.Mapping[t.Any, t.Any]
+if t.TYPE_CHECKING:
+    from ..tree import Node
+
+Tree = t.Dict[t.Any, t.Any]
 
 VALUE, BASE64, PERMISSIONS = ".value", ".base64", ".permissions"
 
@@ -62,7 +62,7 @@ def _collect(tree: Tree, path: bytes, where: str, found: dict[bytes, Want]) -> N
             continue
         at = f"{where}.{key}"
         below = _below(path, key, at, found)
-        if isinstance(item, Mapping):
+        if isinstance(item, dict):
             _collect(item, below, at, found)
         else:
             _add(Want(below, text(item, at), None, at), found)
@@ -70,17 +70,17 @@ def _collect(tree: Tree, path: bytes, where: str, found: dict[bytes, Want]) -> N
 
 def _below(path: bytes, key: t.Any, where: str, found: dict[bytes, Want]) -> bytes:
     """The path of `key`; the nodes on the way to it are wanted too."""
-    if isinstance(key, (bool, float)) or key is None or str(key)[:1] in ("/", "@"):
+    name = str(key)
+    if isinstance(key, (bool, float)) or key is None or name[:1] in ("", "/", "@"):
         raise WrongNode(f"{where}: {key!r} is no name of a node (quote it?)")
-    names = checked(str(key), where).split(b"/")
-    for name in names[:-1]:
-        path = join(path, name)
-        found.setdefault(path, Want(path, None, None, where))
-    return join(path, names[-1])
+    below = checked(join(path, name.encode("utf-8", "surrogateescape")), where)
+    for above in parents(below) if "/" in name else ():
+        if len(above) > len(path):
+            found.setdefault(above, Want(above, None, None, where))
+    return below
 
 
 def _add(want: Want, found: dict[bytes, Want]) -> None:
-    checked(want.path, want.where)
     first = found.get(want.path)
     if first is not None and first[1:3] != (None, None) and want[1:3] != (None, None):
         raise WrongNode(f"{want.where}: {want.path.decode()} is given before, at {first.where}")
@@ -118,6 +118,8 @@ def permissions(value: t.Any, where: str) -> list[bytes] | None:
         return None
     if isinstance(value, str) or not isinstance(value, t.Sequence):
         raise WrongNode(f"{where}: permissions are a list such as [n0, r5]")
+    from ..permissions import render  # which most nodes do without
+
     try:
         return render([str(one) for one in value])
     except InvalidPermission as error:

@@ -16,12 +16,13 @@ from ..client import Client
 from ..errors import PyXSError
 from ..packet import Op, strings
 from ..paths import join, names_of, parents
-from ..permissions import received
 from ..router import Request
-from ..tree import Node, fetch
 from .line import Secrets, hidden_line, line
 from .notation import Want
 from .wanted import Wanted
+
+if t.TYPE_CHECKING:
+    from ..tree import Node
 
 NOTHING: t.Tuple[Request, ...] = ()
 
@@ -44,7 +45,7 @@ def observe(client: Client, wanted: Wanted) -> Picture:
     there = [path for path in wanted.nodes if values[path] is not None]
     permissions = _permissions(client, [path for path in there if wanted.nodes[path].permissions is not None])
     unwanted = _unwanted(client, [path for path in there if path in wanted.exact], wanted)
-    extra = {path: fetch(client, path, permissions=True, lenient=True) for path in [*wanted.gone, *unwanted]}
+    extra = _subtrees(client, [*wanted.gone, *unwanted])
     return Picture(values, permissions, {path: nodes for path, nodes in extra.items() if nodes})
 
 
@@ -61,12 +62,18 @@ def _ancestors(client: Client, paths: list[bytes]) -> dict[bytes, bytes | None]:
 
 
 def _permissions(client: Client, paths: list[bytes]) -> dict[bytes, list[bytes]]:
+    if not paths:
+        return {}
+    from ..permissions import received  # as below: what few tasks need is loaded for those alone
+
     answers = client.ask_all([(Op.GET_PERMS, path + b"\0") for path in paths])
     return {path: received(_must(answer)) for path, answer in zip(paths, answers)}
 
 
 def _unwanted(client: Client, paths: list[bytes], wanted: Wanted) -> list[bytes]:
     """Children of `paths` that nobody wants."""
+    if not paths:
+        return []
     answers = client.ask_all([(Op.DIRECTORY, path + b"\0") for path in paths])
     found = []
     for path, answer in zip(paths, answers):
@@ -75,6 +82,14 @@ def _unwanted(client: Client, paths: list[bytes], wanted: Wanted) -> list[bytes]
         found += [join(path, name) for name in children]
     needed = {above for path in wanted.nodes for above in parents(path)}
     return [path for path in found if path not in needed and path not in wanted.nodes and path not in wanted.gone]
+
+
+def _subtrees(client: Client, paths: list[bytes]) -> dict[bytes, dict[bytes, Node]]:
+    if not paths:
+        return {}
+    from ..tree import fetch
+
+    return {path: fetch(client, path, permissions=True, lenient=True) for path in paths}
 
 
 def _or_none(answer: bytes | PyXSError) -> bytes | None:

@@ -29,7 +29,7 @@ def run(params: t.Mapping[str, t.Any], check: bool, hide: t.Callable[[str], None
     batch = params.get("nodes")
     secrets = Secrets(params["secrets"])
     items = [params] if batch is None else batch
-    for path, value in given(items):
+    for path, value in given(items) if secrets else ():
         if path in secrets:
             hide(value)
     with connect(params) as client:

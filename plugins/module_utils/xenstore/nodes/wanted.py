@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Mapping  # that of typing takes three times as long to ask
 
 from ..client import Client
 from ..errors import InvalidPath
@@ -66,9 +65,9 @@ def given(items: t.Sequence[Item]) -> t.Iterator[tuple[bytes, str]]:
 
 
 def _given_in(tree: t.Any, path: str) -> t.Iterator[tuple[bytes, str]]:
-    if tree is not None and not isinstance(tree, Mapping):
+    if tree is not None and not isinstance(tree, dict):
         yield path.encode("utf-8", "replace"), str(tree)
-    for key, item in tree.items() if isinstance(tree, Mapping) else ():
+    for key, item in tree.items() if isinstance(tree, dict) else ():
         if key != notation.PERMISSIONS:
             yield from _given_in(item, path if str(key)[:1] == "." else f"{path}/{key}")
 
@@ -97,8 +96,9 @@ def _present(client: Client, item: Item, where: str, found: Wanted) -> None:
     purge = item["purge"] or snapshot is not None
     if purge and top == b"/":
         raise WrongNode(f"{_at(where, 'path')}: the root is not purged, every domain lives there")
+    most = client.router.connection.payload_max
     for want in wants:
-        _check_size(want, client.router.connection.payload_max)
+        _check_size(want, most)
         first = found.nodes.setdefault(want.path, want)
         if first is not want:
             raise WrongNode(f"{want.where or 'path'}: {want.path.decode()} is given before, at {first.where or 'path'}")
@@ -107,7 +107,7 @@ def _present(client: Client, item: Item, where: str, found: Wanted) -> None:
 
 
 def _from_snapshot(item: Item, snapshot: t.Any, where: str) -> Item:
-    if not isinstance(snapshot.get("path"), str) or not isinstance(snapshot.get("tree"), t.Mapping):
+    if not isinstance(snapshot.get("path"), str) or not isinstance(snapshot.get("tree"), dict):
         raise WrongNode(f"{where}: a snapshot has a path and a tree, as xenstore_info makes it")
     elsewhere = any(item.get(name) is not None for name in ("path", "domid", "guest"))
     place = {} if elsewhere else {"path": snapshot["path"]}
