@@ -82,6 +82,11 @@ class Connection:
                     raise ConnectionLost(text, error.code) from error
             time.sleep(REOPEN_PAUSE)
 
+    @property
+    def handle(self) -> t.Any:
+        """libvirt-python's own object."""
+        return self._handle
+
     def ask(self, method: str, *arguments: t.Any) -> t.Any:
         """What a method of the connection returns. Raises KvmError."""
         return self.ask_of(self._handle, method, *arguments)

@@ -24,6 +24,7 @@ DEFAULTS = {
     "template_store": "/var/lib/lago/store",
     "template_repos": "/var/lib/lago/repos",
     "libvirt_url": "qemu:///system",
+    "libvirt_logs": "/var/log/libvirt/qemu",
     "ssh_user": "root",
 }
 

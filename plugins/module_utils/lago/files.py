@@ -100,9 +100,9 @@ def locked(path: str, timeout: float = 30.0, folder: bool = False) -> t.Iterator
 
 def _take(path: str, folder: bool) -> int | None:
     """A descriptor that has the lock; None while another has it, or has just removed what it was on."""
-    if folder:
-        os.makedirs(path, exist_ok=True)
     try:
+        if folder:
+            os.makedirs(path, exist_ok=True)
         file = os.open(path, os.O_RDONLY | (0 if folder else os.O_CREAT) | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except FileNotFoundError:
         return None

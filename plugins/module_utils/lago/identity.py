@@ -26,6 +26,13 @@ def new_uuid() -> str:
     return uuid.uuid4().hex
 
 
+def is_uuid(text: str) -> bool:
+    try:
+        return uuid.UUID(text).hex == text.replace("-", "").lower()
+    except ValueError:
+        return False
+
+
 def object_uuid(prefix: str, kind: str, name: str) -> str:
     """The id in libvirt of the domain or network `name` of a prefix (UUID version 5)."""
     return str(uuid.uuid5(uuid.UUID(prefix), f"{kind}/{name}"))

@@ -17,6 +17,7 @@ import json
 import os
 import stat
 import tempfile
+import threading
 import typing as t
 import zlib
 from contextlib import contextmanager
@@ -30,13 +31,14 @@ LONG = 500  # records, after which the end of an action is the time to shorten t
 
 
 class Journal:
-    """The file `path`, made where it is not there; one process at a time has it.
+    """The file `path`, made where it is not there; one process at a time has it, and any of its threads writes.
 
     Raises LockTimeout where another has it, JournalDamaged, OSError.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._writing = threading.Lock()
         self._file = _open(path)
         try:
             self.records = self._read()
@@ -75,6 +77,13 @@ class Journal:
         self._append("made", thing=thing, name=name, detail=more)
 
     @contextmanager
+    def changing(self, thing: str, name: str, **detail: t.Any) -> t.Iterator[None]:
+        """Around what makes of a thing that is made another one, in its place, and can be done again after a kill."""
+        self._append("changing", thing=thing, name=name, detail=detail)
+        yield
+        self._append("made", thing=thing, name=name, detail={})
+
+    @contextmanager
     def removing(self, thing: str, name: str) -> t.Iterator[None]:
         """Around what removes it, which may be gone already."""
         self._append("removing", thing=thing, name=name)
@@ -89,10 +98,11 @@ class Journal:
     def _append(self, kind: str, **fields: t.Any) -> None:
         """Refuses what does not follow from the records before, so that a journal can always be read."""
         record = Record(kind, json.loads(json.dumps(fields)))
-        standing = replay([*records_of(self.standing), record])
-        _write(self._file, pack(len(self.records), record))
-        self.records.append(record)
-        self.standing = standing
+        with self._writing:
+            standing = replay([*records_of(self.standing), record])
+            _write(self._file, pack(len(self.records), record))
+            self.records.append(record)
+            self.standing = standing
 
     def _read(self) -> list[Record]:
         """The whole records; a torn one is cut off, which would spoil those that are added."""
@@ -130,6 +140,18 @@ class Journal:
         os.close(self._file)
         self._file, self.records = file, records
         files.sync_folder(folder)
+
+
+def look(path: str) -> Standing:
+    """What the journal says now, for who only reads, also while another process writes it. Raises JournalDamaged.
+
+    It may just be shortened: then the whole file of before or the whole one of after is read.
+    """
+    raw = files.read_small(path, LARGEST)
+    try:
+        return replay(unpack(raw or b"")[0])
+    except JournalDamaged as error:
+        raise JournalDamaged(f"{path}: {error}") from None
 
 
 def pack(number: int, record: Record) -> bytes:

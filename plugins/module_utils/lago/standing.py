@@ -38,14 +38,17 @@ Key = t.Tuple[str, str]  # the kind of thing, and its name in the prefix
 
 
 class Record(t.NamedTuple):
-    """`kind`: begun, making, made, removing, removed, ended."""
+    """`kind`: begun, making, changing, made, removing, removed, ended."""
 
     kind: str
     fields: t.Dict[str, t.Any]
 
 
 class Thing(t.NamedTuple):
-    """`state`: making, made or removing. `detail`: what it takes to remove it (a path, a UUID, a subnet)."""
+    """`state`: making, changing (in its place), made or removing.
+
+    `detail`: what it takes to remove it (a path, a UUID, a subnet).
+    """
 
     kind: str
     name: str
@@ -97,6 +100,8 @@ def records_of(standing: Standing) -> list[Record]:
         records.append(Record("making", {**about, "detail": thing.detail}))
         if thing.state != "making":
             records.append(Record("made", {**about, "detail": thing.detail}))
+        if thing.state == "changing":
+            records.append(Record("changing", {**about, "detail": thing.detail}))
         if thing.state == "removing":
             records.append(Record("removing", about))
     return records
@@ -117,12 +122,17 @@ def _making(standing: Standing, fields: dict[str, t.Any]) -> Standing:
     return _with(standing, fields, "making", (None, "making"))
 
 
+def _changing(standing: Standing, fields: dict[str, t.Any]) -> Standing:
+    """Nothing of it is cleared away after a kill: who changes it compares with what there is, and can do it again."""
+    return _with(standing, fields, "changing", ("made", "changing"))
+
+
 def _made(standing: Standing, fields: dict[str, t.Any]) -> Standing:
-    return _with(standing, fields, "made", ("making", "made"))
+    return _with(standing, fields, "made", ("making", "changing", "made"))
 
 
 def _removing(standing: Standing, fields: dict[str, t.Any]) -> Standing:
-    return _with(standing, fields, "removing", ("making", "made", "removing"))
+    return _with(standing, fields, "removing", ("making", "changing", "made", "removing"))
 
 
 def _removed(standing: Standing, fields: dict[str, t.Any]) -> Standing:
@@ -140,6 +150,7 @@ def _ended(standing: Standing, fields: dict[str, t.Any]) -> Standing:
 FOLLOWS: t.Dict[str, t.Callable[[Standing, t.Dict[str, t.Any]], Standing]] = {
     "begun": _begun,
     "making": _making,
+    "changing": _changing,
     "made": _made,
     "removing": _removing,
     "removed": _removed,

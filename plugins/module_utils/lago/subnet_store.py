@@ -65,10 +65,22 @@ class SubnetStore:
             mine = _again(alive, uuid_path, subnet, use, pools)
             if mine is not None:
                 return mine
-            busy = [*(Taken(one.subnet, f"is leased to {one.uuid_path}") for one in alive), *taken]
-            chosen = first_free(pools, busy) if subnet is None else _unless_taken(subnet, busy)
+            chosen = _chosen(alive, subnet, pools, taken)
             self._write(Lease(chosen, uuid_path, uuid, use))
         return chosen
+
+    def candidate(
+        self,
+        uuid_path: str,
+        subnet: Subnet | None = None,
+        use: str = "",
+        taken: t.Sequence[Taken] = (),
+        pools: t.Sequence[Pool] | None = None,
+    ) -> Subnet:
+        """What `acquire` would lease now; leases nothing. Raises LeaseError, OSError."""
+        pools = self.pools if pools is None else pools
+        alive = [one for one in self._read() if one.alive]
+        return _again(alive, uuid_path, subnet, use, pools) or _chosen(alive, subnet, pools, taken)
 
     def release(self, subnet: Subnet, uuid_path: str | None = None) -> bool:
         """Whether it was leased; to that owner, where one is given. Raises LockTimeout, OSError."""
@@ -82,10 +94,17 @@ class SubnetStore:
 
     def release_all(self, uuid_path: str) -> list[Subnet]:
         """All of one owner, alive or not; those that there were. Raises LockTimeout, OSError."""
+        return self._release_where(lambda lease: lease.uuid_path == uuid_path)
+
+    def release_use(self, uuid_path: str, use: str) -> list[Subnet]:
+        """What one owner has for `use`. Raises LockTimeout, OSError."""
+        return self._release_where(lambda lease: lease.uuid_path == uuid_path and lease.use == use)
+
+    def _release_where(self, wanted: t.Callable[[Lease], bool]) -> list[Subnet]:
         if not os.path.isdir(self.path):
             return []
         with files.locked(self.path, self.timeout, folder=True):
-            found = [one.subnet for one in self._read() if one.uuid_path == uuid_path]
+            found = [one.subnet for one in self._read() if wanted(one)]
             for subnet in found:
                 self._remove(subnet)
         return found
@@ -158,6 +177,13 @@ def _again(
         if subnet == lease.subnet or (subnet is None and use and lease.use == use and lease.subnet.version in versions):
             return lease.subnet
     return None
+
+
+def _chosen(
+    alive: t.Sequence[Lease], subnet: Subnet | None, pools: t.Sequence[Pool], taken: t.Sequence[Taken]
+) -> Subnet:
+    busy = [*(Taken(one.subnet, f"is leased to {one.uuid_path}") for one in alive), *taken]
+    return first_free(pools, busy) if subnet is None else _unless_taken(subnet, busy)
 
 
 def _unless_taken(subnet: Subnet, busy: t.Sequence[Taken]) -> Subnet:

@@ -99,7 +99,7 @@ class Daemon:
     @property
     def pid(self) -> int:
         """Of libvirtd, as seen from here. Raises RuntimeError while there is none."""
-        for pid in self._members():
+        for pid in self.members():
             try:
                 if Path(f"/proc/{pid}/comm").read_text().strip() == "libvirtd":
                     return pid
@@ -107,7 +107,7 @@ class Daemon:
                 continue
         raise RuntimeError("libvirtd does not run")
 
-    def _members(self) -> list[int]:
+    def members(self) -> list[int]:
         """The processes of the namespaces: those whose process namespace is the shell's."""
         children = Path(f"/proc/{self._shell.pid}/task/{self._shell.pid}/children").read_text().split()
         wanted = os.readlink(f"/proc/{children[0]}/ns/pid") if children else ""

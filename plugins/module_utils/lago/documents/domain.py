@@ -17,6 +17,7 @@ from .element import Element, document, element
 
 METADATA = "urn:fleet.hypervisor:lago"  # the namespace of what says whose a domain is
 AGENT = "org.qemu.guest_agent.0"
+WITH_SMBIOS = ("x86_64", "aarch64")
 
 ElementTree.register_namespace("lago", METADATA)
 
@@ -40,10 +41,17 @@ class DiskFile(t.NamedTuple):
 
 
 def build(
-    prefix: str, domain: Domain, machine: Machine, nets: t.Mapping[str, Net], disks: t.Sequence[DiskFile], console: str
+    prefix: str,
+    domain: Domain,
+    machine: Machine,
+    nets: t.Mapping[str, Net],
+    disks: t.Sequence[DiskFile],
+    console: str,
+    told: t.Sequence[str] = (),
 ) -> str:
     """The document of `domain` in the lab with the uuid `prefix`; `console`: the file with all that its console says.
 
+    `told` are lines that a guest reads in its SMBIOS (OEM strings, type 11), where its machine has one.
     Raises InitFileError for a `cpu_custom` that is no element.
     """
     return document(
@@ -54,7 +62,8 @@ def build(
             element("metadata", element(f"{{{METADATA}}}vm", prefix=prefix, name=domain.name)),
             element("memory", str(domain.memory), unit="MiB"),
             element("vcpu", str(domain.vcpu)),
-            _os(domain, machine),
+            _sysinfo(told) if told and machine.arch in WITH_SMBIOS else None,
+            _os(domain, machine, bool(told)),
             element("features", element("acpi"), element("apic")) if machine.arch == "x86_64" else None,
             _cpu(domain, machine),
             element("clock", offset="utc"),
@@ -64,9 +73,9 @@ def build(
             element(
                 "devices",
                 element("emulator", machine.emulator) if machine.emulator else None,
-                *(_disk(disk, machine) for disk in disks),
+                *(disk_element(disk, machine) for disk in disks),
                 _scsi(disks),
-                *_interfaces(prefix, domain, nets),
+                *(interface(prefix, domain, number, nets) for number in range(len(domain.nics))),
                 *_consoles(console),
                 element("graphics", type="vnc", autoport="yes", listen="127.0.0.1"),
                 element("video", element("model", type="virtio" if machine.arch != "x86_64" else "vga")),
@@ -78,14 +87,19 @@ def build(
     )
 
 
-def _os(domain: Domain, machine: Machine) -> Element:
+def _sysinfo(told: t.Sequence[str]) -> Element:
+    return element("sysinfo", element("oemStrings", *(element("entry", line) for line in told)), type="smbios")
+
+
+def _os(domain: Domain, machine: Machine, told: bool) -> Element:
     direct = [
         element(tag, value)
         for tag, value in (("kernel", domain.kernel), ("initrd", domain.initrd), ("cmdline", domain.cmdline))
         if value
     ]
     boot = direct or [element("boot", dev="hd")]
-    return element("os", element("type", "hvm", arch=machine.arch, machine=machine.machine), *boot)
+    smbios = element("smbios", mode="sysinfo") if told and machine.arch in WITH_SMBIOS else None
+    return element("os", element("type", "hvm", arch=machine.arch, machine=machine.machine), *boot, smbios)
 
 
 def _cpu(domain: Domain, machine: Machine) -> Element | None:
@@ -100,13 +114,13 @@ def _cpu(domain: Domain, machine: Machine) -> Element | None:
     return element("cpu", mode="host-passthrough", check="none") if machine.type == "kvm" else None
 
 
-def _disk(disk: DiskFile, machine: Machine) -> Element:
+def disk_element(disk: DiskFile, machine: Machine) -> Element:
     (path, form), *below = disk.chain
     return element(
         "disk",
         element("driver", name="qemu", type=form, discard=None if disk.cdrom else "unmap"),
         element("source", file=path),
-        _backing(below) if form == "qcow2" else None,
+        backing(below) if form == "qcow2" else None,
         element("target", dev=disk.dev, bus=bus(disk.dev, machine)),
         element("readonly") if disk.cdrom else None,
         None if disk.cdrom else element("serial", disk.name[:20]),
@@ -115,13 +129,13 @@ def _disk(disk: DiskFile, machine: Machine) -> Element:
     )
 
 
-def _backing(below: t.Sequence[tuple[str, str]]) -> Element:
+def backing(below: t.Sequence[tuple[str, str]]) -> Element:
     """The whole chain with its formats: nothing is left to be guessed from what a guest can write into an image."""
     if not below:
         return element("backingStore")
     (path, form), *rest = below
     return element(
-        "backingStore", element("format", type=form), element("source", file=path), _backing(rest), type="file"
+        "backingStore", element("format", type=form), element("source", file=path), backing(rest), type="file"
     )
 
 
@@ -138,19 +152,17 @@ def _scsi(disks: t.Sequence[DiskFile]) -> Element | None:
     return None
 
 
-def _interfaces(prefix: str, domain: Domain, nets: t.Mapping[str, Net]) -> list[Element]:
-    return [
-        element(
-            "interface",
-            element("mac", address=identity.mac(prefix, domain.name, number)),
-            element("source", network=identity.network_name(prefix, nic.net)),
-            element("target", dev=identity.tap_name(prefix, domain.name, number)),
-            element("model", type="virtio"),
-            element("mtu", size=nets[nic.net].mtu) if nets[nic.net].mtu else None,
-            type="network",
-        )
-        for number, nic in enumerate(domain.nics)
-    ]
+def interface(prefix: str, domain: Domain, number: int, nets: t.Mapping[str, Net]) -> Element:
+    net = nets[domain.nics[number].net]
+    return element(
+        "interface",
+        element("mac", address=identity.mac(prefix, domain.name, number)),
+        element("source", network=identity.network_name(prefix, net.name)),
+        element("target", dev=identity.tap_name(prefix, domain.name, number)),
+        element("model", type="virtio"),
+        element("mtu", size=net.mtu) if net.mtu else None,
+        type="network",
+    )
 
 
 def _consoles(path: str) -> list[Element]:

@@ -56,20 +56,27 @@ def _families(addresses: Addresses) -> list[tuple[Subnet, Address]]:
     return [(subnet, gw) for subnet, gw in both if subnet is not None and gw is not None]
 
 
+def dns_names(net: Net, lab: t.Mapping[str, Addresses]) -> dict[str, list[str]]:
+    """What the network's DNS server knows, by address: only a NAT network for management has one."""
+    return _with_records(net, names_of(lab)) if net.management and net.type == "nat" else {}
+
+
+def _with_records(net: Net, names: Names) -> dict[str, list[str]]:
+    by_address: dict[str, list[str]] = {str(address): list(some) for address, some in names.items()}
+    for name, address in net.dns_records.items():
+        by_address.setdefault(str(address), []).append(name)
+    return {address: list(dict.fromkeys(some)) for address, some in by_address.items()}
+
+
 def _dns(net: Net, names: Names) -> Element:
     """Only management networks have a DNS server; on the others the same names would be other machines."""
     if not net.management:
         return element("dns", enable="no")
-    by_address: dict[str, list[str]] = {str(address): list(some) for address, some in names.items()}
-    for name, address in net.dns_records.items():
-        by_address.setdefault(str(address), []).append(name)
-    return element(
-        "dns",
-        *(
-            element("host", *(element("hostname", name) for name in dict.fromkeys(some)), ip=address)
-            for address, some in by_address.items()
-        ),
-    )
+    return element("dns", *(dns_host(address, some) for address, some in _with_records(net, names).items()))
+
+
+def dns_host(address: str, names: t.Sequence[str]) -> Element:
+    return element("host", *(element("hostname", name) for name in names), ip=address)
 
 
 def _ip(prefix: str, net: Net, subnet: Subnet, gw: Address, places: t.Sequence[Place]) -> Element:
@@ -86,11 +93,11 @@ def _dhcp(prefix: str, net: Net, subnet: Subnet, places: t.Sequence[Place]) -> E
     return element(
         "dhcp",
         element("range", start=subnet[net.dhcp.start], end=subnet[net.dhcp.end]),
-        *(_host(prefix, place, subnet.version) for place in places),
+        *(dhcp_host(prefix, place, subnet.version) for place in places),
     )
 
 
-def _host(prefix: str, place: Place, version: int) -> Element:
+def dhcp_host(prefix: str, place: Place, version: int) -> Element:
     """IPv6 knows clients by an identifier of their own making, or as here by their name."""
     mac = identity.mac(prefix, place.domain, place.nic) if version == 4 else None
     name = place.names[0]

@@ -90,11 +90,16 @@ class TemplateRepository:
 
     @classmethod
     def from_url(cls, url: str) -> TemplateRepository:
-        return cls(_json(url, http.get_small(url, LARGEST)))
+        return cls(_json(url, http.get_small(url, LARGEST)), url)
 
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def path(self) -> str:
+        """The file, or the URL, that it was read from; "" where it was given."""
+        return self._path
 
     def names(self) -> list[str]:
         return sorted(self._templates)
@@ -129,7 +134,7 @@ class TemplateRepository:
             raise TemplateError(f"{place}.type has to be one of {', '.join(SOURCES)}, not {kind!r}")
         make, argument = SOURCES[kind]
         value = _text(f"{place}.args.{argument}", _dictionary(f"{place}.args", found.get("args")).get(argument))
-        if kind == "file" and self._path:
+        if kind == "file" and self._path and "://" not in self._path:
             value = os.path.join(os.path.dirname(self._path), value)  # a relative root lies beside the file
         return make(value)
 

@@ -157,11 +157,11 @@ class TemplateStore:
             files.write_whole(os.path.join(folder, _uuid(key_path)), key_path.encode())
         os.utime(folder)
 
-    def release(self, uuid: str) -> int:
-        """Takes a prefix out of the users of all images; of how many it was one."""
+    def release(self, uuid: str, sha256: str = "") -> int:
+        """Takes a prefix out of the users of all images, or of one; of how many it was one."""
         count = 0
-        for sha256 in self._list("users"):
-            count += files.remove(self._prefixed("users", sha256, uuid))
+        for image in [sha256] if sha256 else self._list("users"):
+            count += files.remove(self._prefixed("users", image, uuid))
         return count
 
     def users(self, temp_ver: TemplateVersion) -> list[str]:

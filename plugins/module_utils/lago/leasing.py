@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The subnets of a lab's networks: leased, those too that the init file says, so that no two labs have the same."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+from xml.etree import ElementTree
+
+from ..hypervisor.connection import Connection
+from ..hypervisor.errors import Gone
+from . import host_subnets, identity
+from .addressing import Subnets
+from .initfile.model import InitFile, Net
+from .initfile.names import Subnet
+from .journal import Journal
+from .paths import Paths
+from .subnet_store import SubnetStore
+from .subnets import DEFAULT_POOLS, Pool, Taken, pool
+
+LENGTH6 = 64
+
+Lease = t.Callable[[str, t.Optional[Subnet], t.Sequence[Pool]], Subnet]  # use, the one that is wanted, pools
+
+
+def subnets(uuid: str, spec: InitFile, lease: Lease) -> dict[str, Subnets]:
+    """Of all networks by name. Raises LeaseError."""
+    return {name: _of_net(uuid, net, lease) for name, net in spec.nets.items() if net.type == "nat"}
+
+
+def _of_net(uuid: str, net: Net, lease: Lease) -> Subnets:
+    """A network with IPv6 alone is one that says only `subnet6`."""
+    v6 = None
+    if net.subnet6 is not None or net.ipv6:
+        v6 = lease(f"{net.name}/6", net.subnet6, [pool(identity.ula(uuid), LENGTH6)])
+    if net.subnet is None and net.subnet6 is not None and not net.ipv6:
+        return Subnets(None, v6)
+    return Subnets(lease(net.name, net.subnet, DEFAULT_POOLS), v6)
+
+
+class Leases:
+    """Those of one prefix in the folder `lease_dir`. `connection` is asked for the other networks of libvirt."""
+
+    def __init__(self, lease_dir: str, paths: Paths, uuid: str, connection: Connection) -> None:
+        self._store = SubnetStore(lease_dir)
+        self._paths, self._uuid, self._connection = paths, uuid, connection
+        self._seen: list[Taken] | None = None
+
+    def acquire(self, journal: Journal) -> Lease:
+        """A function that leases, with a record around it. Raises LeaseError, LockTimeout, OSError, KvmError."""
+
+        def lease(use: str, wanted: Subnet | None, pools: t.Sequence[Pool]) -> Subnet:
+            if not journal.has("lease", use):
+                with journal.making("lease", use):
+                    return self._store.acquire(self._paths.uuid(), wanted, use, self._taken(), pools)
+            return self._store.acquire(self._paths.uuid(), wanted, use, self._taken(), pools)
+
+        return lease
+
+    def candidate(self, use: str, wanted: Subnet | None, pools: t.Sequence[Pool]) -> Subnet:
+        """What would be leased. Raises LeaseError, OSError, KvmError."""
+        return self._store.candidate(self._paths.uuid(), wanted, use, self._taken(), pools)
+
+    def keep_only(self, current: t.Collection[Subnet]) -> None:
+        """Gives up what the prefix has besides."""
+        for lease in self._store.leases(self._uuid):
+            if lease.subnet not in current:
+                self._store.release(lease.subnet, self._paths.uuid())
+
+    def _taken(self) -> list[Taken]:
+        """Looked up once."""
+        if self._seen is None:
+            self._seen = [*host_subnets.observe(), *of_networks(self._connection, self._uuid)]
+        return self._seen
+
+
+def of_networks(connection: Connection, uuid: str) -> list[Taken]:
+    """Of libvirt's networks, those too that do not run now; without the lab's own."""
+    found = []
+    for network in connection.ask("listAllNetworks", 0):
+        name = connection.ask_of(network, "name")
+        owner = identity.network_owner(name, connection.ask_of(network, "UUIDString"))
+        if owner is not None and owner[0] == uuid:
+            continue
+        try:
+            root = ElementTree.fromstring(connection.ask_of(network, "XMLDesc", 0))
+        except Gone:
+            continue
+        found += [Taken(subnet, f"is of libvirt's network {name}") for subnet in map(_subnet, root.iterfind("ip"))]
+    return found
+
+
+def _subnet(element: ElementTree.Element) -> Subnet:
+    address = element.get("address", "")
+    length = element.get("prefix") or element.get("netmask") or {4: "24", 6: "64"}[6 if ":" in address else 4]
+    return ipaddress.ip_interface(f"{address}/{length}").network
