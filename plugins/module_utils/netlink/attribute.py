@@ -26,7 +26,8 @@ HEADER = struct.Struct("=HH")
 NLA_F_NESTED = 0x8000
 NLA_TYPE_MASK = 0x3FFF
 
-LAYOUTS = 256  # a table remembers so many
+LAYOUTS = 256  # a table remembers of so many sizes and beginnings of a block
+ALTERNATIVES = 4  # and of each so many: names of 4 and of 5 letters are padded to one size
 
 Decode = t.Callable[[bytes, int, int], t.Any]
 Encode = t.Callable[[t.Any], bytes]
@@ -57,7 +58,7 @@ class Table:
     def __init__(self, *rows: tuple[int, str, Codec]) -> None:
         self.rows = {name: Row(number, name, codec) for number, name, codec in rows}
         self._known = {number: (name, codec.decode, SHAPES.get(codec.decode, "")) for number, name, codec in rows}
-        self._layouts: dict[tuple[int, bytes], Layout] = {}  # by a block's size and its first header
+        self._layouts: dict[tuple[int, bytes], list[Layout]] = {}  # by a block's size and its first header
 
     def __contains__(self, name: object) -> bool:
         return name in self.rows
@@ -68,8 +69,7 @@ class Table:
 
     def decode(self, data: bytes, start: int, end: int) -> dict[str, t.Any]:
         """Values by name, of the attributes in `data[start:end]` that this table knows."""
-        layout = self._layouts.get((end - start, data[start : start + 4]))
-        if layout:
+        for layout in self._layouts.get((end - start, data[start : start + 4]), ()):
             found = layout.decode(data, start, end)
             if found is not None:
                 return found
@@ -93,10 +93,17 @@ class Table:
                 out[name] = decode(data, at + 4, stop)
                 fields.append(Field(name, decode, shape, at + 4 - start, stop - start))
             at = (stop + 3) & ~3
-        alike = (end - start, data[start : start + 4])
-        if alike not in self._layouts and len(self._layouts) < LAYOUTS:
-            self._layouts[alike] = Layout(data[start:end], starts, fields)
+        self._remember(data[start:end], starts, fields)
         return out
+
+    def _remember(self, block: bytes, starts: t.Sequence[int], fields: t.Sequence[Field]) -> None:
+        """The newest comes first: a dump is sorted, and blocks that are laid out alike follow each other."""
+        alike = (len(block), block[:4])
+        if alike not in self._layouts and len(self._layouts) < LAYOUTS:
+            self._layouts[alike] = []
+        known = self._layouts.get(alike)
+        if known is not None and len(known) < ALTERNATIVES:
+            known.insert(0, Layout(block, starts, fields))
 
     def encode(self, values: t.Mapping[str, t.Any]) -> bytes:
         """Attributes for `values`, in their order; None leaves one out. Raises NetlinkEncodeError."""

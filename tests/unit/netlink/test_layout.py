@@ -120,3 +120,24 @@ def test_layouts_do_not_grow_without_end(monkeypatch):
         one = block((10,), lambda _unused, size=size: b"x" * size)
         assert seen.decode(one, 0, len(one)) == {"text": "x" * size}
     assert len(seen._layouts) == 4
+
+
+def test_blocks_of_one_size_that_differ_in_padding_are_all_learnt(monkeypatch):
+    """Labels of 5 and of 6 letters take the same room: neither is walked twice."""
+    seen = table()
+    some = [
+        block((1, 10), lambda number, size=size: b"x" * (size if number == 10 else SIZES[number])) for size in (5, 6)
+    ]
+    expected = [table().decode(one, 0, len(one)) for one in some]
+    for one in some:
+        seen.decode(one, 0, len(one))
+    monkeypatch.setattr(attribute.Table, "_walk", None)
+    assert [seen.decode(one, 0, len(one)) for one in some] == expected
+
+
+def test_layouts_of_one_size_do_not_grow_without_end():
+    seen = table()
+    for value in range(1, 40):
+        one = block((1, value + 100), lambda number: b"\1" * SIZES.get(number, 1))
+        seen.decode(one, 0, len(one))
+    assert {len(known) for known in seen._layouts.values()} == {attribute.ALTERNATIVES}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ..attribute import ip_bytes
 from ..rtnl import address
 from .found import lasting
 from .line import in_line
@@ -27,7 +26,8 @@ FOREVER = address.FOREVER
 
 
 def key_of(found: Address) -> tuple[t.Any, ...]:
-    return ip_bytes(found["local"]), found["prefixlen"], found.get("address")
+    """Of an address whose texts are the kernel's: found there, or parsed (wanted.py)."""
+    return found["local"], found["prefixlen"], found.get("address")
 
 
 def same_lifetime(wanted: int, present: int) -> bool:

@@ -128,18 +128,22 @@ def fixed_differences(mine: LinkPlan) -> list[tuple[str, t.Any, t.Any]]:
     present = kind_of(found)
     if want.kind and want.kind != present:
         return [("kind", present or "physical", want.kind)]
-    data = mine.data()
+    reasons = _fixed_options(mine) if mine.options else []
+    below = parent_name(mine) if want.link else None
+    if below is not None and below != want.link:
+        reasons.append(("link", below or "none", want.link))
+    return reasons
+
+
+def _fixed_options(mine: LinkPlan) -> list[tuple[str, t.Any, t.Any]]:
+    found, data = mine.found, mine.data()
     differing = kinds.differing(mine.kind, mine.options, data)
     ports = [port["ifname"] for port in mine.host.ports_of(found["ifindex"])] if differing and mine.kind.needs else []
-    reasons = [
+    return [
         (name, data.get(name, "unset"), value)
         for name, value in differing.items()
         if name in mine.kind.fixed or (ports and "without ports" in mine.kind.needs.get(name, ()))
     ]
-    below = parent_name(mine)
-    if want.link and below is not None and below != want.link:
-        reasons.append(("link", below or "none", want.link))
-    return reasons
 
 
 def parent_name(mine: LinkPlan) -> str | None:

@@ -44,13 +44,10 @@ def run(params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
 def shown(host: Host, found: Link, netns: str | None) -> Link:
     """A link as `ip -j -d addr` shows it."""
     near = {found.get("master"), None if "link_netnsid" in found else found.get("link")}
-    near |= {options[name] for options, name in show.linked(found.get("linkinfo") or {})}
-    known = {index: host.by_index(index) for index in near if index}
-    names = show.Names(
-        {index: one["ifname"] for index, one in known.items() if one},
-        {index: one["flags"] for index, one in known.items() if one},
-    )
-    link = show.link(dict(found), names)
+    near.update(options[name] for options, name in show.linked(found.get("linkinfo") or {}))
+    near -= {None, 0}
+    known = [one for one in map(host.by_index, near) if one] if near else ()
+    link = show.link(dict(found), show.names_of(known))
     link["addr_info"] = [
         {key: value for key, value in one.items() if key != "index"} for one in host.addresses_of(found["ifindex"])
     ]

@@ -13,7 +13,7 @@ import functools
 import struct
 import typing as t
 
-from ..attribute import IP, U8, U32, Codec, Table, attribute, enum, integer, ip_bytes, string, truth
+from ..attribute import IP, U8, U32, Codec, Table, attribute, enum, integer, string, truth
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
 from ..message import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request
 from .numbers import (
