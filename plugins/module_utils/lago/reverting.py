@@ -20,11 +20,11 @@ from .journal import Journal
 from .making import clear
 from .parallel import invoke_in_parallel
 from .snapshots import (
-    committed,
     disks_of,
     making,
     next_layers,
     next_number,
+    stamp,
     sweep,
     taken,
     try_to_settle,
@@ -68,13 +68,20 @@ def whole(env: VirtEnv, name: str) -> Parts:
     for vm, part in parts.items():
         if vm not in env.get_vms():
             raise SnapshotError(f"the snapshot {name} has the VM {vm}, which is not in the lab any more")
-        paths = [path for chain in part["chains"].values() for path, _unused in chain]
-        for path in [*paths, *filter(None, [part["memory"]])]:
-            if not os.path.isfile(path):
-                raise SnapshotError(f"the snapshot {name} is not whole: {path} of the VM {vm} is gone")
+        _check(name, vm, part)
         if part["memory"]:
             memory.image_document(env.connection, part["memory"])
     return parts
+
+
+def _check(name: str, vm: str, part: t.Mapping[str, t.Any]) -> None:
+    paths = [path for chain in part["chains"].values() for path, _unused in chain]
+    for path in [*paths, *filter(None, [part["memory"]])]:
+        if not os.path.isfile(path):
+            raise SnapshotError(f"the snapshot {name} is not whole: {path} of the VM {vm} is gone")
+    for disk, chain in part["chains"].items():
+        if stamp(chain[0][0]) != part["stamps"][disk]:
+            raise SnapshotError(f"the snapshot {name} is not whole: {chain[0][0]} of the VM {vm} was written to since")
 
 
 def _put_files(prefix: Prefix, journal: Journal, name: str, parts: Parts) -> None:
@@ -92,18 +99,19 @@ def _put_files(prefix: Prefix, journal: Journal, name: str, parts: Parts) -> Non
             records.enter_context(making(journal, layer, number))
             layers.make(layer)
         invoke_in_parallel(lambda vm: clear(prefix, journal, "domain", vm), parts)
-        with committed(env):
-            env.snapshots["at"] = name
-            write_to(env, new)
+        env.snapshots["at"] = name
+        write_to(env, new)
+        env.save()
 
 
 def _go_on(prefix: Prefix, journal: Journal, parts: Parts) -> None:
     """Makes that runs what ran then; VMs with their memory wait for each other."""
-    from .converging import start_vms
+    from .converging import Wish, carry_out_with
 
     running = [vm for vm, part in parts.items() if part["state"] == "running"]
     warm = [vm for vm in running if parts[vm]["memory"]]
-    start_vms(prefix, journal, [vm for vm in running if vm not in warm])
+    cold = [vm for vm in running if vm not in warm]
+    carry_out_with(prefix, journal, Wish("started", None, cold, None, None, ""))
     invoke_in_parallel(lambda vm: _restore(prefix, journal, vm, parts[vm]), warm)
     domains = {vm: prefix.virt_env.get_vm(vm).domain() for vm in warm}
     window.wake(prefix.connection, domains)
@@ -114,4 +122,4 @@ def _restore(prefix: Prefix, journal: Journal, vm: str, part: t.Mapping[str, t.A
     chains = {disk.dev: disk.chain for disk in disks_of(prefix.virt_env.get_vm(vm))}
     with journal.making("domain", vm, **part["domain"]):
         memory.restore(prefix.connection, part["memory"], chains)
-    prefix.progress.done("memory restored", vm=vm)
+    prefix.progress("memory restored", vm=vm)

@@ -9,7 +9,8 @@ of each running VM's memory. The VMs write to overlays from then on. `snapshots`
     {"at": "before",                    the snapshot that the lab goes on from
      "taken": {"before": {"parent": "", "time": 1795253693, "memory": true, "paused": 0.042, "frozen": ["vm0"],
                           "vms": {"vm0": {"state": "running", "memory": "/lab/images/vm0.1.memory", "domain": {...},
-                                          "chains": {"root": [["/lab/images/vm0_root.qcow2", "qcow2"], ...]}}}}}}
+                                          "chains": {"root": [["/lab/images/vm0_root.qcow2", "qcow2"], ...]},
+                                          "stamps": {"root": [196624, 1795253693611038712]}}}}}}
 
 That file, written at once, is where a snapshot becomes one: what a killed process made before is undone by `settle`,
 also in the middle of the window, and what is in it is kept.
@@ -17,11 +18,10 @@ also in the middle of the window, and what is in it is kept.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import typing as t
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 from ..hypervisor.errors import ConnectionLost, Gone, KvmError
 from . import files, layers, window
@@ -72,8 +72,8 @@ def delete_snapshots(prefix: Prefix, name: str) -> bool:
         env = prefix.virt_env
         known = name in taken(env)
         if known:
-            with committed(env):
-                _forget(env, name)
+            _forget(env, name)
+            env.save()
         fold_needless(prefix, journal)
         sweep(prefix, journal)
     return known
@@ -186,21 +186,22 @@ class _Taking:
                 "memory": self._memory_file(vm) if self._memory and vm in self._domains else "",
                 "domain": self._detail(vm) if self._memory and vm in self._domains else {},
                 "chains": {layer.disk: layer.below for layer in self._layers if layer.vm == vm},
+                "stamps": {layer.disk: stamp(layer.below[0][0]) for layer in self._layers if layer.vm == vm},
             }
             for vm in self._vms
         }
         env = self._prefix.virt_env
-        with committed(env):
-            taken(env)[self._name] = {
-                "parent": env.snapshots.get("at", ""),
-                "time": int(time.time()),
-                "memory": self._memory,
-                "paused": round(paused, 4),
-                "frozen": frozen,
-                "vms": vms,
-            }
-            env.snapshots["at"] = self._name
-            write_to(env, self._layers)
+        taken(env)[self._name] = {
+            "parent": env.snapshots.get("at", ""),
+            "time": int(time.time()),
+            "memory": self._memory,
+            "paused": round(paused, 4),
+            "frozen": frozen,
+            "vms": vms,
+        }
+        env.snapshots["at"] = self._name
+        write_to(env, self._layers)
+        env.save()
 
     def _detail(self, vm: str) -> dict[str, t.Any]:
         """What the journal knows of the domain, which comes back with the memory."""
@@ -209,6 +210,12 @@ class _Taking:
 
     def _memory_file(self, vm: str) -> str:
         return self._prefix.paths.images(f"{vm}.{self._number}.memory")
+
+
+def stamp(path: str) -> list[int]:
+    """Size and time of the last write of a file that nobody writes to any more: another one is another file."""
+    found = os.stat(path)
+    return [found.st_size, found.st_mtime_ns]
 
 
 def live_domains(prefix: Prefix, journal: Journal) -> dict[str, t.Any]:
@@ -230,20 +237,6 @@ def live_domains(prefix: Prefix, journal: Journal) -> dict[str, t.Any]:
         else:
             clear(prefix, journal, "domain", name)
     return found
-
-
-@contextmanager
-def committed(env: VirtEnv) -> t.Iterator[None]:
-    """Saves what the block changes; where that fails, all is as before, here as on the disk."""
-    before = json.dumps([env.chains, env.snapshots])
-    try:
-        yield
-        env.save()
-    except BaseException:
-        for now, old in zip((env.chains, env.snapshots), json.loads(before)):
-            now.clear()
-            now.update(old)
-        raise
 
 
 def write_to(env: VirtEnv, new: t.Iterable[Layer]) -> None:
@@ -271,10 +264,10 @@ def settle(prefix: Prefix, journal: Journal) -> None:
     To be called before anything else is done with the journal. Raises KvmError, LagoError, OSError.
     """
     half = [thing for thing in things(journal) if thing.state != "made"]
-    if not half:
+    if not half or not prefix.specified():  # there was no lab yet that could need it
         return
-    if prefix.virt_env.get_vms():
-        _wake(prefix, {vm for thing in half for vm in thing.detail.get("paused", ())})
+    prefix.forget()  # what counts is on the disk, also where saving it failed
+    _wake(prefix, {vm for thing in half for vm in thing.detail.get("paused", ())})
     needed = needed_files(prefix.virt_env)
     for thing in reversed(half):
         if thing.state == "removing":
@@ -337,8 +330,8 @@ def remove(prefix: Prefix, journal: Journal, thing: Thing) -> None:
         chain = _current(env, thing)
         if chain and chain[0][0] == thing.detail["path"]:
             _fold(prefix, journal, thing, chain)
-            with committed(env):
-                env.chains[thing.detail["vm"]][thing.detail["disk"]] = [list(part) for part in chain[1:]]
+            env.chains[thing.detail["vm"]][thing.detail["disk"]] = [list(part) for part in chain[1:]]
+            env.save()
         remove_thing(prefix, thing)
 
 
