@@ -10,8 +10,11 @@ to 3.13). For netlink_link that is every eighth part of a whole task. The name f
 
 from __future__ import annotations
 
+import gc
 import sys
 import zipimport
+
+ARCHIVE = getattr(__loader__, "archive", "")  # that this file came in; "": it lies in a folder
 
 
 class Importer(zipimport.zipimporter):
@@ -23,12 +26,13 @@ class Importer(zipimport.zipimporter):
 
 
 def hook(path: str) -> Importer:
-    """For folders in the archive that this file came in. Raises ImportError for all others."""
-    archive = getattr(__loader__, "archive", None)
-    if archive is None or not path.startswith(archive):
+    """For folders in the archive. Raises ImportError for all others."""
+    if not path.startswith(ARCHIVE):
         raise ImportError(path)
     return Importer(path)
 
 
-sys.path_hooks.insert(0, hook)
-sys.path_importer_cache.pop(__file__.rpartition("/")[0], None)  # of this folder: what found this file finds the next
+if ARCHIVE:
+    sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.pop(__file__.rpartition("/")[0], None)  # what found this file would find the next ones
+    gc.disable()  # the process is short, and compiling makes many objects, none of them garbage
