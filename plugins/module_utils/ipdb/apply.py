@@ -11,6 +11,7 @@ import typing as t
 from ..netlink.channel import NetlinkSocket
 from ..netlink.errors import NetlinkError
 from ..netlink.message import Request
+from .announcing import announce
 from .capture import capture
 from .collecting import uncollected
 from .difference import Impossible, difference
@@ -110,6 +111,7 @@ def transact(
     except BaseException:
         _undo(channel, before, places)
         raise
+    announce(channel, before, now)
     return Outcome(now, waves, meanwhile, timings)
 
 
@@ -201,20 +203,25 @@ def rollback(
     """
     places = [(table, from_lists(key)) for table, key in touched_places]
     errors: list[str] = []
+    found = None
     for _unused in range(ATTEMPTS):
         now = capture(channel)
+        found = found or now
         target = replaced(now, before, places)
         try:
             waves = difference(now, restoring(target, places))
         except Impossible as error:
             return [str(error)]
         if not waves:
+            announce(channel, found, now)
             return []
         errors = []
         for number, wave in enumerate(waves):
             if note:
                 note(number, wave)
             errors += [f"{step.what}: {step.how}: {error}" for step, error in send(channel, wave)]
-    rest = difference(capture(channel), target, impossible=True)
+    now = capture(channel)
+    announce(channel, found, now)
+    rest = difference(now, target, impossible=True)
     left = [f"{step.what}: {step.how}" for wave in rest for step in wave]
     return (errors or left) if left else []

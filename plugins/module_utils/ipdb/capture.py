@@ -54,6 +54,14 @@ def capture(channel: NetlinkSocket) -> Picture:
     )
 
 
+def capture_addresses(channel: NetlinkSocket) -> Picture:
+    """The same of links and addresses alone. Raises NetlinkError, NetlinkTimeout, DumpInterrupted."""
+    kernel = os.uname().release
+    links = _links(channel.dump(link.dump(), link.decode))
+    addresses = _addresses(channel.dump(address.dump(), address.decode), links, kernel)
+    return Picture(links, addresses, {}, {}, {}, {}, {}, kernel)
+
+
 # Links
 
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772

@@ -20,7 +20,9 @@ import time
 import typing as t
 
 from ..netlink.channel import NetlinkSocket
-from . import lock, recovery, transaction
+from . import announcing, lock, recovery, transaction
+from .capture import capture_addresses
+from .picture import Picture
 
 if t.TYPE_CHECKING:
     from .transaction import Transaction
@@ -29,6 +31,8 @@ GONE = 10.0  # seconds that the one who asked is given to end
 ANSWERED = 0.5  # seconds after that, for its answer to go out before the way may be cut
 LOCK = 3600.0  # seconds to wait for somebody who is at the network
 ATTEMPTS = 6  # to take it back, fifteen seconds in all
+PAUSE = 1.0  # seconds between two times that neighbours are told where an address is
+TOLD, TOLD_BACK = 8, 2  # times, after a change and after it was taken back
 
 
 def argv(mine: Transaction, netns: str) -> list[str]:
@@ -64,12 +68,31 @@ class Guard:
         self._await_order()
         if self.mine.about("guarded").get("detached"):
             self._carry_out()
-        while not self._is_over() and self._left() > 0:
-            self._answer(self._left())
+        self._watch()
         if not self._is_over():
             with lock.locked(self.mine.folder, LOCK):
                 self._take_back()
+            self._clear()
+            self._send_away()
+            for _unused in range(TOLD_BACK):
+                time.sleep(PAUSE)
+                self._announce(self.mine.picture("after"))
         self._clear()
+
+    def _watch(self) -> None:
+        """Until it is over or the time is up; meanwhile the neighbours are told, for links may not carry at once."""
+        to_tell = TOLD
+        while not self._is_over() and self._left() > 0:
+            self._answer(min(self._left(), PAUSE) if to_tell else self._left())
+            if to_tell and self.mine.stage == "applied":
+                to_tell -= 1
+                self._announce(self.mine.picture("before"))
+
+    def _announce(self, other: Picture) -> None:
+        try:
+            announcing.announce(self.channel, other, capture_addresses(self.channel))
+        except OSError as error:
+            self._log(f"telling the neighbours: {error}")
 
     def _await_order(self) -> None:
         """Until the journal says how long to watch. Who started us says so at once, or has been killed."""
@@ -121,6 +144,12 @@ class Guard:
             except (recovery.NotRolledBack, OSError, ValueError) as error:
                 self._log(str(error))
                 time.sleep(attempt)
+
+    def _send_away(self) -> None:
+        """Who waits for our end waits for what has been done by now."""
+        for one in (*self.visitors, self.door):
+            one.close()
+        self.visitors.clear()
 
     def _clear(self) -> None:
         for suffix in (".guard", ".code"):
