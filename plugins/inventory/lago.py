@@ -86,8 +86,8 @@ import typing as t
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
+from ..module_utils.lago import prefixes
 from ..module_utils.lago.errors import LagoError
-from ..plugin_utils.lago import prefixes
 from ..plugin_utils.lago.machines import Machine, machines
 from ..plugin_utils.lago.ways import UNKNOWN_HOST, Jump, keep_key
 

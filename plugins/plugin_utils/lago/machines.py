@@ -15,11 +15,12 @@ from ...module_utils.lago.errors import LagoError
 from ...module_utils.lago.initfile import reading
 from ...module_utils.lago.initfile.model import Domain, InitFile
 from ...module_utils.lago.journal import unpack
+from ...module_utils.lago.prefixes import Prefix
 from ...module_utils.lago.standing import Standing, replay
-from .prefixes import Prefix
 
 Variables = t.Dict[str, t.Any]
 Mapping = t.Dict[str, t.Dict[str, str]]  # network -> name in it -> address
+RUNNING = ("made", "changing")  # what the journal says of a domain that is in libvirt
 
 
 class Machine(t.NamedTuple):
@@ -39,9 +40,9 @@ def machines(prefix: Prefix) -> list[Machine]:
     try:
         own = uuid.UUID(prefix["uuid"].strip()).hex
         env = json.loads(prefix["env"])
-        lab = reading.read(env["spec"], {})
+        lab = reading.read(env["spec"], {str(name): str(text) for name, text in env["variables"].items()})
         mapping = {str(net): _addresses(names) for net, names in env["mapping"].items()}
-        snapshots = _snapshots(env.get("snapshots") or {})
+        snapshots = sorted(str(name) for name in env.get("snapshots", {}).get("taken", ()))
     except LagoError as error:
         raise LagoError(f"{prefix['path']}: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -60,14 +61,10 @@ def _addresses(names: t.Mapping[str, str]) -> dict[str, str]:
     return {str(name): str(ipaddress.ip_address(address)) for name, address in names.items()}
 
 
-def _snapshots(found: t.Mapping[str, t.Any]) -> list[str]:
-    return sorted(str(name) for name in found)
-
-
 def _started(prefix: Prefix) -> set[str]:
     """Names of the VMs that the journal says are in libvirt. Raises LagoError."""
     standing: Standing = replay(unpack(prefix["journal"].encode())[0])
-    return {name for (kind, name), thing in standing.things.items() if kind == "domain" and thing.state == "made"}
+    return {name for (kind, name), thing in standing.things.items() if kind == "domain" and thing.state in RUNNING}
 
 
 def _machine(common: Variables, lab: InitFile, domain: Domain, mapping: Mapping, started: bool) -> Machine:

@@ -11,10 +11,9 @@ import shlex
 import subprocess
 import typing as t
 
-from ...module_utils.lago import files
+from ...module_utils.lago import files, prefixes
 from ...module_utils.lago.errors import LagoError
-from . import prefixes
-from .prefixes import Prefix
+from ...module_utils.lago.prefixes import Prefix
 
 LIMIT = 60  # seconds for a managed host to answer
 # A VM has new keys each time that it is made, and its address was another one's before.

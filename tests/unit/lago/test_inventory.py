@@ -18,9 +18,9 @@ import pytest
 if sys.version_info < (3, 11):
     pytest.skip("inventory plugins run on the controller, whose Python is 3.11 or newer", allow_module_level=True)
 
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import prefixes
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import LagoError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.journal import Journal
-from ansible_collections.fleet.hypervisor.plugins.plugin_utils.lago import prefixes
 from ansible_collections.fleet.hypervisor.plugins.plugin_utils.lago.machines import machines
 from ansible_collections.fleet.hypervisor.plugins.plugin_utils.lago.ways import Jump, keep_key
 
@@ -44,7 +44,12 @@ MAPPING = {
     "mgmt": {"server": "192.0.2.2", "server-eth1": "192.0.2.2", "client": "192.0.2.3", "client-eth0": "192.0.2.3"},
     "storage": {"server-eth0": "198.51.100.2"},
 }
-ENV = {"spec": SPEC, "mapping": MAPPING, "snapshots": {"before": {}}}
+ENV = {
+    "spec": SPEC,
+    "variables": {"LAGO_PREFIX_PATH": "/lab"},
+    "mapping": MAPPING,
+    "snapshots": {"at": "before", "taken": {"before": {}}},
+}
 
 
 def make(path, env=ENV, started=("server",), uuid=UUID):

@@ -168,6 +168,14 @@ class TemplateStore:
         """The paths of those who use it now."""
         return sorted(self._users(self._needed(temp_ver).sha256))
 
+    def images(self) -> list[tuple[str, Kept, list[str]]]:
+        """By the names of templates, with the paths of those who use them now."""
+        records = [
+            (name[: -len(".json")], files.read_small(self._prefixed("names", name))) for name in self._list("names")
+        ]
+        known = [(name, _parsed(raw)) for name, raw in records]
+        return [(name, kept, sorted(self._users(kept.sha256))) for name, kept in known if kept and self._whole(kept)]
+
     def collect(self, keep: int = 0) -> dict[str, int]:
         """Removes images that nobody uses, those first whose last use is longest ago, until `keep` bytes are left.
 

@@ -25,17 +25,19 @@ Prefix = t.Dict[str, str]  # `path`, and the texts of FILES by name; "" for one 
 
 
 def find(patterns: t.Iterable[str]) -> list[Prefix]:
-    """The prefixes at the paths that fit `patterns`, and those in the folders that do, each once.
+    """The prefixes that `folders` finds, with their texts. Raises OSError for a file that cannot be read."""
+    return [
+        {"path": folder, **{name: _text(folder, file) for file, name in FILES.items()}} for folder in folders(patterns)
+    ]
 
-    Raises OSError for a file that is there and cannot be read.
-    """
-    found: dict[str, Prefix] = {}
+
+def folders(patterns: t.Iterable[str]) -> list[str]:
+    """The prefixes at the paths that fit `patterns`, and those in the folders that do, each once."""
+    found: dict[str, None] = {}
     for pattern in patterns:
         for path in sorted(glob.glob(os.path.expanduser(pattern))):
-            for folder in _prefixes_of(os.path.realpath(path)):
-                if folder not in found:
-                    found[folder] = {"path": folder, **{name: _text(folder, file) for file, name in FILES.items()}}
-    return list(found.values())
+            found.update(dict.fromkeys(_prefixes_of(os.path.realpath(path))))
+    return list(found)
 
 
 def _prefixes_of(path: str) -> list[str]:

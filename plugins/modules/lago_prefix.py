@@ -1,0 +1,214 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lago_prefix
+short_description: Virtual labs, each from one file
+version_added: 0.1.0
+author:
+  - the fleet.hypervisor authors (@fleet-hypervisor)
+description:
+  - Raises a lab of virtual machines and networks that an init file of Lago (0.3 to 1.0) describes, brings a lab that
+    runs to a changed description, stops it, takes it back to a snapshot, and removes it with nothing left.
+  - All that belongs to a lab lies in one folder, its prefix. What is about to be made is in a journal there before it
+    happens, so that a run that was cut off is gone on with by the next one, or removed.
+  - Ids, names, addresses of hardware and subnets are the lab's own. Labs with the same names run beside each other.
+  - While it works, the task shows how far it is.
+notes:
+  - Needs root, libvirt with QEMU, C(qemu-img), C(ssh) and C(ssh-keygen).
+  - A task that is broken off on the controller goes on on the managed host. The next one is refused until it has ended.
+seealso:
+  - module: fleet.hypervisor.lago_prefix_info
+  - module: fleet.hypervisor.kvm_node_facts
+extends_documentation_fragment:
+  - fleet.hypervisor.attributes
+  - fleet.hypervisor.lago
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - O(state=reverted) goes back to the snapshot every time.
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+options:
+  path:
+    description:
+      - Folder of the lab. The user that QEMU runs as has to get to it, so all folders above need C(o+x).
+    type: path
+    required: true
+  spec:
+    description:
+      - The init file as a dictionary. Without it and O(init_file), the lab is what was described before.
+      - Passwords in it are kept from the result.
+    type: dict
+  init_file:
+    description: The init file, in JSON, on the managed host. C($LAGO_INITFILE_PATH) in it is its folder.
+    type: path
+  state:
+    description:
+      - V(initialized) makes folder, key and disks. What runs of the lab goes on, changed as described.
+      - V(started) does that, and starts the networks and all VMs or O(vms).
+      - V(stopped) does that, and stops all VMs and networks, or O(vms), as by pulling the plug. Disks, addresses and
+        snapshots stay.
+      - V(absent) removes everything of the lab, whatever state it is in.
+      - V(snapshotted) takes O(snapshot) of all VMs at one moment, all of them or none. One of that name that is there
+        stays.
+      - V(reverted) takes all VMs back to O(snapshot). They run again if they ran then, with their memory if that was
+        saved. What was written since is lost.
+    type: str
+    choices: [initialized, started, stopped, absent, snapshotted, reverted]
+    default: started
+  vms:
+    description: Names of VMs to be started or stopped; all, without it.
+    type: list
+    elements: str
+  wait_for:
+    description:
+      - With V(started), what shows that a VM is ready.
+      - V(ssh) is a login with the lab's key, V(agent) an answer of the guest agent, V(console) a line on the console
+        that O(console) fits. V(none) does not wait.
+    type: str
+    choices: [ssh, agent, console, none]
+    default: ssh
+  console:
+    description: A regular expression (of Python's) for O(wait_for=console).
+    type: str
+  timeout:
+    description: Seconds that all VMs together have to become ready.
+    type: float
+    default: 600.0
+  template_repo:
+    description:
+      - Description, in Lago's format, of the repository that disks with a C(template_name) come from.
+    type: path
+  snapshot:
+    description: Name of a snapshot, for V(snapshotted) and V(reverted).
+    type: str
+  memory:
+    description: Whether a snapshot has the memory of VMs that run. They are paused until that is written.
+    type: bool
+    default: false
+  quiesce:
+    description:
+      - Whether guests hold still their file systems while a snapshot without memory is taken, by their agents. It fails
+        where one cannot. Without it, those do that can.
+    type: bool
+  progress:
+    description: A file that is written how far the work is, which the collection's action plugin reads. Not for you.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: A lab of two VMs, ready for SSH
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web
+    template_repo: /var/lib/lago/repos/debian.json
+    spec:
+      domains:
+        server: &vm
+          memory: 1024
+          groups: [servers]
+          nics:
+            - net: mgmt
+          disks:
+            - {name: root, type: template, template_name: debian12, dev: vda, format: qcow2}
+        client:
+          <<: *vm
+          groups: [clients]
+      nets:
+        mgmt:
+          management: true
+          dns_domain_name: web.lab
+          dhcp: {start: 100, end: 254}
+  register: lab
+
+- name: What all VMs are now, with their memory
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web
+    state: snapshotted
+    snapshot: fresh
+    memory: true
+
+- name: Back to it
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web
+    state: reverted
+    snapshot: fresh
+
+- name: One VM is switched off
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web
+    state: stopped
+    vms: [client]
+
+- name: Nothing of the lab is left
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web
+    state: absent
+"""
+
+RETURN = r"""
+changes:
+  description: What was done, or in check mode would be done, in order.
+  returned: success
+  type: list
+  elements: str
+  sample: ["seed server: make", "network mgmt: start", "domain server: start"]
+pending:
+  description: In check mode, whether there is anything to be done or waited for.
+  returned: success
+  type: bool
+  sample: false
+prefix:
+  description:
+    - The lab as it is in the end, in check mode as it is. V(null) where there is none.
+    - For its keys see RV(fleet.hypervisor.lago_prefix_info#module:prefixes).
+  returned: success
+  type: dict
+  sample:
+    path: /var/lib/lago/labs/web
+    state: started
+    vms:
+      - name: server
+        state: running
+        ip: 192.168.200.2
+"""
+
+import importlib.util
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils.hypervisor.task import INTERPRETERS
+from ..module_utils.lago import task
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=task.SPEC, mutually_exclusive=task.EXCLUSIVE, supports_check_mode=True)
+    if importlib.util.find_spec("libvirt") is None:
+        respawn()
+    module.no_log_values = set()  # the init file was kept from the log; from the result, only its passwords are
+    try:
+        result = task.run(module.params, module.check_mode, module.no_log_values.add)
+    except task.FAILURES as error:
+        module.fail_json(msg=str(error))
+    diff = result.pop("diff")
+    module.exit_json(**result, **({"diff": diff} if module._diff else {}))
+
+
+def respawn() -> None:
+    """Goes on with a Python that has libvirt-python, if there is one; does not return then."""
+    from ansible.module_utils.common import respawn as how
+
+    found = None if how.has_respawned() else how.probe_interpreters_for_module(INTERPRETERS, "libvirt")
+    if found:
+        how.respawn_module(found)
+
+
+if __name__ == "__main__":
+    main()
