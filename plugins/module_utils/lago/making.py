@@ -160,9 +160,12 @@ def _network(work: Making, action: Action) -> None:
 
 
 def _domain(work: Making, action: Action) -> None:
-    connection = work.prefix.connection
-    document = domain_xml(_lab(action), action.name, work.journal.standing, work.chains)
-    connection.ask_of(connection.ask("defineXML", document), "create")
+    work.prefix.connection.ask_of(defined(work.prefix, _lab(action), action.name, work), "create")
+
+
+def defined(prefix: Prefix, lab: Lab, name: str, made: Making) -> t.Any:
+    """The domain of a VM, as libvirt-python has it, that does not run yet."""
+    return prefix.connection.ask("defineXML", domain_xml(lab, name, made.journal.standing, made.chains))
 
 
 def domain_xml(lab: Lab, name: str, standing: Standing, chains: Chains) -> str:
@@ -194,8 +197,10 @@ def disk_files(lab: Lab, name: str, standing: Standing, chains: Chains, seeded: 
     domain = lab.spec.domains[name]
     found = []
     for disk in domain.disks:
-        chain = chains.get(name, {}).get(disk.name) or _made(standing, name, disk.name).detail["chain"]
-        found.append(DiskFile(disk.name, disk.dev, disk.cdrom, tuple((path, form) for path, form in chain)))
+        made = _made(standing, name, disk.name).detail["chain"]
+        chain = chains.get(name, {}).get(disk.name) or made
+        files_of = tuple((path, form) for path, form in chain)
+        found.append(DiskFile(disk.name, disk.dev, disk.cdrom, files_of, template=len(made) > 1))
     if seeded and domain.bootstrap:
         found.append(DiskFile(SEED, SEED_DEV, True, ((lab.paths.seed(name), "raw"),)))
     return found

@@ -32,12 +32,16 @@ class Machine(t.NamedTuple):
 
 
 class DiskFile(t.NamedTuple):
-    """A disk as it lies on the host: `chain` are path and format of the file itself, then of each below it."""
+    """A disk as it lies on the host: `chain` are path and format of the file itself, then of each below it.
+
+    `template`: the last of them is one, which is not the lab's own.
+    """
 
     name: str
     dev: str
     cdrom: bool
     chain: t.Tuple[t.Tuple[str, str], ...]
+    template: bool = False
 
 
 def build(
@@ -120,7 +124,7 @@ def disk_element(disk: DiskFile, machine: Machine) -> Element:
         "disk",
         element("driver", name="qemu", type=form, discard=None if disk.cdrom else "unmap"),
         element("source", file=path),
-        backing(below) if form == "qcow2" else None,
+        backing(below, disk.template) if form == "qcow2" else None,
         element("target", dev=disk.dev, bus=bus(disk.dev, machine)),
         element("readonly") if disk.cdrom else None,
         None if disk.cdrom else element("serial", disk.name[:20]),
@@ -129,14 +133,17 @@ def disk_element(disk: DiskFile, machine: Machine) -> Element:
     )
 
 
-def backing(below: t.Sequence[tuple[str, str]]) -> Element:
-    """The whole chain with its formats: nothing is left to be guessed from what a guest can write into an image."""
+def backing(below: t.Sequence[tuple[str, str]], template: bool = False) -> Element:
+    """The whole chain with its formats: nothing is left to be guessed from what a guest can write into an image.
+
+    A template at its end stays root's: by default libvirt makes QEMU's user the owner of all files of a chain.
+    """
     if not below:
         return element("backingStore")
     (path, form), *rest = below
-    return element(
-        "backingStore", element("format", type=form), element("source", file=path), backing(rest), type="file"
-    )
+    kept = element("seclabel", model="dac", relabel="no") if template and not rest else None
+    source = element("source", kept, file=path)
+    return element("backingStore", element("format", type=form), source, backing(rest, template), type="file")
 
 
 def bus(dev: str, machine: Machine) -> str:

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host for labs: a libvirtd of the tests' own, and folders. What a test leaves behind is its error."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
+
+from tests.libvirt.lago import leftovers
+from tests.testbed.libvirt.daemon import Daemon
+
+Conf = t.Dict[str, t.Any]
+
+
+class Host:
+    """`folder`: where labs can be made; QEMU's user comes through it."""
+
+    def __init__(self, daemon: Daemon, folder: Path) -> None:
+        self.daemon, self.folder = daemon, folder
+        self.settings = {
+            "libvirt_url": daemon.uri,
+            "libvirt_logs": str(daemon.folder / "log" / "qemu"),
+            "lease_dir": str(folder / "leases"),
+            "template_store": str(folder / "store"),
+            "template_repos": str(folder / "repos"),
+        }
+        self.prefixes: list[Prefix] = []
+
+    def prefix(self, name: str = "lab") -> Prefix:
+        made = Prefix(str(self.folder / name), self.settings)
+        self.prefixes.append(made)
+        return made
+
+    def look(self) -> frozenset[str]:
+        return leftovers.look(self.daemon, self.folder)
+
+    def check(self, before: frozenset[str]) -> None:
+        leftovers.check(self.daemon, before, self.folder)
+
+
+@pytest.fixture
+def host(daemon: Daemon) -> t.Iterator[Host]:
+    yield from a_host(daemon)
+
+
+def a_host(daemon: Daemon) -> t.Iterator[Host]:
+    """At its end its labs are destroyed; what is there then and was not before, the tests have left behind."""
+    folder = Path(tempfile.mkdtemp(prefix="fleet-lab-"))
+    folder.chmod(0o755)
+    made = Host(daemon, folder)
+    before = made.look()
+    try:
+        yield made
+    finally:
+        for prefix in made.prefixes:
+            prefix.destroy()
+            prefix.close()
+        made.check(before | frozenset(one for one in made.look() if one.startswith(f"file {folder}/kept")))
+        shutil.rmtree(folder)
+
+
+def lab(*names: str, **more: t.Any) -> Conf:
+    """VMs that boot nothing, which is all it takes to have them run, in two networks; `more` for each."""
+    return {
+        "domains": {
+            name: {
+                "memory": 32,
+                "vcpu": 1,
+                "nics": [{"net": "mgmt"}, {"net": "wire"}],
+                "disks": [{"name": "root", "type": "empty", "size": "1M", "format": "qcow2"}],
+                **more,
+            }
+            for name in names
+        },
+        "nets": {
+            "mgmt": {"management": True, "dhcp": {"start": 100, "end": 200}, "dns_domain_name": "lab.local"},
+            "wire": {"type": "bridge"},
+        },
+    }
+
+
+@pytest.fixture
+def two() -> Conf:
+    return lab("one", "two")
