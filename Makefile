@@ -18,7 +18,7 @@ help: ## list the targets
 run: ## show it at work: playbooks/quickstart.yml on a real guest, twice (KEEP=1 leaves the guest)
 	@$(TOOLS) run $(if $(KEEP),--keep) $(GUESTS)
 
-test: ## all checks: lint, units, kernel, xenstore, libvirt, sanity, integration; the last line counts them
+test: ## all checks, those in the guest beside the others; the last line counts them
 	@$(TOOLS) test
 
 lint: ## ruff, yamllint, ansible-lint, antsibull
@@ -27,10 +27,10 @@ lint: ## ruff, yamllint, ansible-lint, antsibull
 units: ## pytest of tests/unit: nothing but Python
 	@$(TOOLS) units
 
-kernel: ## pytest of tests/kernel: this machine's kernel, and the guest's
+kernel: ## pytest of tests/kernel: this machine's kernel, and beside it the guest's
 	@$(TOOLS) kernel
 
-xenstore: ## pytest of tests/xenstore: the stock XenStore daemons
+xenstore: ## pytest of tests/xenstore: the stock XenStore daemons, and dom0 of a real Xen
 	@$(TOOLS) xenstore
 
 libvirt: ## pytest of tests/libvirt: libvirt's test driver, and a libvirtd with QEMU

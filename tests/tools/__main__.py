@@ -9,16 +9,18 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Sequence
 
 import environment
 from integration import integration
-from kernel import kernel
+from kernel import kernel, kernel_guest
+from lanes import report, side_by_side
 from libvirt import libvirt
 from lint import lint
 from outcome import Outcome, Stage, failures, omissions, table, total, verdict
 from paths import ROOT, VENV
-from prepare import GUEST, need_root, prepare
+from prepare import GUEST, LIBVIRT, XENSTORE, need_root, prepare
 from process import Stop, interrupt_on_signals, say
 from publish import build, docs
 from quickstart import quickstart
@@ -26,32 +28,47 @@ from sanity import sanity
 from units import units
 from xenstore import xenstore
 
-# in the order of `test`: cheap ones first
+# in the order of the table; `test` runs those in the guest beside the others
 STAGES = {
     "lint": lint,
     "units": units,
     "kernel": kernel,
+    "kernel-guest": kernel_guest,
     "xenstore": xenstore,
     "libvirt": libvirt,
     "sanity": sanity,
     "integration": integration,
 }
 SYSTEM = "/usr/sbin:/sbin"
-NEED_GUEST = {"kernel", "integration"}
-NEED_ROOT = {*NEED_GUEST, "xenstore", "libvirt"}  # they make namespaces
+ALSO = {"kernel": ["kernel-guest"]}  # stages that one is asked for with
+NEED_GUEST = {"kernel-guest", "integration"}
+NEED_ROOT = {*NEED_GUEST, "kernel", "xenstore", "libvirt"}  # they make namespaces
 
 
 def check(names: list[str], only: Sequence[str] = ()) -> int:
     """Run the stages, all of them whatever fails, and close with the table and the counts."""
     began = time.monotonic()
     say("== prepare")
-    prepare(GUEST if NEED_GUEST & set(names) else {})
-    stages = [_stage(name, only) for name in names]
+    prepare(*_needs(names))
+    stages = [_stage(name, only) for name in names] if only or len(names) == 1 else side_by_side(names)
     closing, good = total(stages)
     say("\n".join(["", *omissions(stages), *failures(stages), "", table(stages), ""]))
     say(f"all stages: {time.monotonic() - began:.0f} s")
     say(closing)
     return 0 if good else 1
+
+
+def _needs(names: list[str]) -> list[dict[str, str]]:
+    """Tables of packages, so that no two lanes install some at the same time."""
+    tables = {"xenstore": XENSTORE, "libvirt": LIBVIRT}
+    return [*([GUEST] if NEED_GUEST & set(names) else []), *(tables[name] for name in names if name in tables)]
+
+
+def lane(to: Path, names: list[str]) -> int:
+    """Run the stages one after the other and report each."""
+    for name in names:
+        report(to, _stage(name, ()))
+    return 0
 
 
 def _stage(name: str, only: Sequence[str]) -> Stage:
@@ -102,9 +119,12 @@ def _parser() -> argparse.ArgumentParser:
 
     step("test", lambda options: check(list(STAGES)))
     for name in STAGES:
-        step(name, lambda options, name=name: check([name], options.only)).add_argument(
+        step(name, lambda options, name=name: check([name, *ALSO.get(name, [])], options.only)).add_argument(
             "only", nargs="*", help="the targets meant, of `integration`"
         )
+    running = step("lane", lambda options: lane(options.report, options.stages))
+    running.add_argument("report", type=Path)
+    running.add_argument("stages", nargs="+", choices=list(STAGES))
     step("prepare", lambda options: simple(lambda: None, GUEST))
     step("docs", lambda options: simple(docs))
     step("build", lambda options: simple(build))

@@ -33,8 +33,8 @@ def integration(*only: str) -> list[Outcome]:
         packages(XENSTORE)
     if any(name.startswith("kvm_") for name in targets("place/local", only)):
         packages(LIBVIRT)
-    with held("tree"):
-        collection = tree.arrange()
+    with held("tree-integration"):
+        collection = tree.arrange("integration")
         found = [_local(collection, name) for name in targets("place/local", only)]
         wanted = targets("place/guest", only)
         if wanted:

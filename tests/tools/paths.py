@@ -13,6 +13,6 @@ LOGS = CACHE / "logs"
 PYTHONS = CACHE / "pythons"  # links to real interpreters, ahead of any shims in PATH
 LOCKS = CACHE / "locks"
 COLLECTIONS = CACHE / "collections"  # a symlink to the checkout: serves ansible-playbook
-TREE = CACHE / "tree" / "ansible_collections" / "fleet" / "hypervisor"  # a copy: ansible-test
+TREES = CACHE / "tree"  # copies of the checkout for ansible-test, one for each stage that runs it
 REQUIREMENTS = ROOT / "tests" / "requirements"
 TESTBED = ROOT / "tests" / "testbed" / "testbed.py"

@@ -63,7 +63,7 @@ def run(
             cwd=cwd,
             env=env,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
         status = _attend(title, child, began, log)
     seconds = time.monotonic() - began
@@ -108,7 +108,7 @@ def _attend(title: str, child: subprocess.Popen, began: float, log: Path) -> int
         end_group(child)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -17,8 +17,8 @@ OPTIONS = ("sanity", "--junit", "--color", "no")
 
 
 def sanity() -> list[Outcome]:
-    with held("tree"):
-        collection = tree.arrange()
+    with held("tree-sanity"):
+        collection = tree.arrange("sanity")
         done = run(
             "ansible-test sanity",
             environment.ansible_test(*OPTIONS),

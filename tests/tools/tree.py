@@ -17,29 +17,30 @@ from pathlib import Path
 
 import environment
 import pythons
-from paths import HOME, LOGS, ROOT, TREE
+from paths import HOME, LOGS, ROOT, TREES
 from process import Stop, run
 
 # ansible-core 2.19 looks for this name before it fetches.
 GET_PIP = HOME / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
 
 
-def arrange() -> Path:
+def arrange(stage: str) -> Path:
     """A fresh copy of what git tracks or would track; interpreters and pip's seed beside it."""
-    shutil.rmtree(TREE, ignore_errors=True)
-    TREE.mkdir(parents=True)
+    tree = TREES / stage / "ansible_collections" / "fleet" / "hypervisor"
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
     files = checkout_files()
     for name in files:
-        copy = TREE / name
+        copy = tree / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, copy, follow_symlinks=False)
-    _git("init", "-q")
-    _git("add", "-A")
+    _git(tree, "init", "-q")
+    _git(tree, "add", "-A")
     pythons.link(pythons.find())
     GET_PIP.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(Path(__file__).with_name("get_pip.py"), GET_PIP)
-    _prove(files)
-    return TREE
+    _prove(tree, files)
+    return tree
 
 
 def checkout_files() -> list[str]:
@@ -53,14 +54,14 @@ def checkout_files() -> list[str]:
     return [name for name in listing.split("\0") if name and (ROOT / name).exists()]
 
 
-def _git(*words: str) -> None:
-    subprocess.run(["git", "-c", "core.autocrlf=false", *words], cwd=TREE, check=True)
+def _git(tree: Path, *words: str) -> None:
+    subprocess.run(["git", "-c", "core.autocrlf=false", *words], cwd=tree, check=True)
 
 
-def _prove(files: list[str]) -> None:
+def _prove(tree: Path, files: list[str]) -> None:
     """Stop unless ansible-test sees every file copied."""
     argv = environment.ansible_test("env", "--list-files")
-    done = run("files ansible-test sees", argv, LOGS / "tree.log", cwd=TREE, env=environment.tools())
+    done = run("files ansible-test sees", argv, LOGS / "tree.log", cwd=tree, env=environment.tools())
     unseen = sorted(set(files) - set(done.text().splitlines()))
     if not done.good or unseen:
         raise Stop(
