@@ -21,6 +21,7 @@ from .payload import decode_message, encode_message
 CONTROL = "/dev/mapper/control"
 REQUEST = 3 << 30 | START << 16 | 0xFD << 8  # _IOWR(0xfd, command, struct dm_ioctl)
 FIRST, STEP, LARGEST = 1 << 11, 16, 1 << 30  # bytes of the buffer: at first, times when it is full, at most
+LINE = 64  # bytes that a line of a table or status mostly fits in: a header and a few words
 CONTROL_MAJOR, CONTROL_MINOR = 10, 236  # linux/miscdevice.h: opening it loads the driver
 
 
@@ -61,7 +62,7 @@ class ControlDevice:
             answer = self._once(request, size)
             if not grows or not answer.flags & c.BUFFER_FULL:
                 return answer
-            size *= STEP
+            size = max(size * STEP, START + answer.target_count * LINE)
             if size > LARGEST:
                 raise DmRefused(errno.ENOBUFS, request.command, request.device, f"over {LARGEST >> 20} MiB")
 

@@ -68,7 +68,8 @@ def dev_text(dev: int) -> str:
 
 def build(request: Request, size: int = 0) -> bytearray:
     """The bytes of a request in a buffer of at least `size` bytes. Raises DmValueError."""
-    total = max(size, START + len(request.payload) + 8)
+    payload = request.payload
+    total = max(size, START + len(payload) + 8)
     buffer = bytearray(total)
     HEADER.pack_into(
         buffer,
@@ -81,11 +82,12 @@ def build(request: Request, size: int = 0) -> bytearray:
         request.flags,
         request.event_nr & 0xFFFFFFFF,
         0,
-        huge_encode(request.dev),
-        _field(request.name, c.NAME_LENGTH, "name"),
-        _field(request.uuid, c.UUID_LENGTH, "uuid"),
+        huge_encode(request.dev) if request.dev else 0,
+        _field(request.name, c.NAME_LENGTH, "name") if request.name else b"",
+        _field(request.uuid, c.UUID_LENGTH, "uuid") if request.uuid else b"",
     )
-    buffer[START : START + len(request.payload)] = request.payload
+    if payload:
+        buffer[START : START + len(payload)] = payload
     return buffer
 
 
@@ -115,7 +117,7 @@ def parse(data: t.Union[bytes, bytearray]) -> Answer:
         event_nr,
         huge_decode(dev),
         _text(name),
-        _text(uuid),
+        _text(uuid) if uuid[0] else "",
         bytes(memoryview(data)[start:size]),
     )
 

@@ -8,7 +8,6 @@ Sans-IO, like the header; every reader raises DmDecodeError on bytes that are no
 
 from __future__ import annotations
 
-import contextlib
 import struct
 import typing as t
 
@@ -24,6 +23,7 @@ VERSIONS = struct.Struct("=I3I")  # struct dm_target_versions up to its name
 COUNT = struct.Struct("=I4x")  # struct dm_target_deps up to its list
 SECTOR = struct.Struct("=Q")  # struct dm_target_msg up to its text
 LONGEST = (1 << 64) - 1
+LONG = 64  # lines of a table that is read in another way
 
 Line = t.Tuple[int, int, str, str]  # start and length in sectors, target type, arguments or status
 
@@ -37,12 +37,18 @@ class Listed(t.NamedTuple):
     uuid: str
 
 
-@contextlib.contextmanager
-def _decoding(what: str) -> t.Iterator[None]:
-    try:
-        yield
-    except (ValueError, struct.error, OverflowError) as error:  # WireError is a ValueError
-        raise DmDecodeError(f"the device-mapper's {what} cannot be read: {error}") from None
+class _Decoding:
+    """Makes what goes wrong in it a DmDecodeError. Entered for every answer: cheaper than a generator."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: t.Any, error: BaseException | None, _traceback: t.Any) -> None:
+        if isinstance(error, (ValueError, struct.error, OverflowError)):  # WireError is a ValueError
+            raise DmDecodeError(f"the device-mapper's {self.what} cannot be read: {error}") from None
 
 
 def encode_table(lines: t.Sequence[Line]) -> bytes:
@@ -68,14 +74,19 @@ def _bytes(text: str, what: str) -> bytes:
 
 def decode_table(answer: Answer) -> list[Line]:
     """The lines of TABLE_STATUS or DEV_WAIT; here `next` counts from the first one."""
-    data, lines, place = answer.payload, [], 0
-    unpack, size, names = SPEC.unpack_from, SPEC.size, {}  # thousands of lines: nothing but what is needed for each
-    with _decoding("table or status"):
-        for _unused in range(answer.target_count):
+    data, count = answer.payload, answer.target_count
+    lines: list[Line] = []
+    place, unpack, size = 0, SPEC.unpack_from, SPEC.size
+    with _Decoding("table or status"):
+        if count >= LONG:
+            from . import longtable
+
+            lines, place = longtable.decode(data, count)
+        for _unused in range(count - len(lines)):
             start, length, _status, following, raw = unpack(data, place)
-            kind = names.get(raw) or names.setdefault(raw, _padded(raw))
             begin = place + size
-            lines.append((start, length, kind, data[begin : data.index(0, begin)].decode("utf-8", "surrogateescape")))
+            text = data[begin : data.index(0, begin)].decode("utf-8", "surrogateescape")
+            lines.append((start, length, _padded(raw), text))
             if following <= place:
                 raise WireError(f"a line at {place} is followed by one at {following}")
             place = following
@@ -99,16 +110,18 @@ def _string(data: bytes, place: int) -> str:
 def decode_names(answer: Answer) -> list[Listed]:
     """The devices of LIST_DEVICES."""
     data, found, place = answer.payload, [], 0
+    event, numbered = _event, answer.version >= (4, 37, 0)
     # With no device at all there is one empty record, or nothing.
     if len(data) < NAMED.size:
         return []
-    with _decoding("list of devices"):
+    with _Decoding("list of devices"):
         while True:
-            dev, step = Cursor(data, place).unpack(NAMED)
-            name = _string(data, place + NAMED.size)
+            dev, step = NAMED.unpack_from(data, place)
+            begin = place + NAMED.size
+            end = data.index(0, begin)
             if dev:
-                after = (place + NAMED.size + len(name.encode("utf-8", "surrogateescape")) + 8) & ~7
-                found.append(Listed(name, huge_decode(dev), *_event(answer, data, after)))
+                name = data[begin:end].decode("utf-8", "surrogateescape")
+                found.append(Listed(name, huge_decode(dev), *(event(data, (end + 8) & ~7) if numbered else (None, ""))))
             if step == 0:
                 return found
             if step < NAMED.size:
@@ -116,10 +129,8 @@ def decode_names(answer: Answer) -> list[Listed]:
             place += step
 
 
-def _event(answer: Answer, data: bytes, place: int) -> tuple[int | None, str]:
-    if answer.version < (4, 37, 0):
-        return None, ""
-    event_nr, flags = Cursor(data, place).unpack(EVENT)
+def _event(data: bytes, place: int) -> tuple[int, str]:
+    event_nr, flags = EVENT.unpack_from(data, place)
     return event_nr, _string(data, place + EVENT.size) if flags & c.HAS_UUID else ""
 
 
@@ -128,7 +139,7 @@ def decode_versions(answer: Answer) -> dict[str, tuple[int, int, int]]:
     data, found, place = answer.payload, {}, 0
     if not data:
         return {}
-    with _decoding("list of target types"):
+    with _Decoding("list of target types"):
         while True:
             step, *version = Cursor(data, place).unpack(VERSIONS)
             found[_string(data, place + VERSIONS.size)] = (version[0], version[1], version[2])
@@ -143,7 +154,7 @@ def decode_deps(answer: Answer) -> list[int]:
     """The devices that a table stands on (TABLE_DEPS), as os.makedev has them."""
     if not answer.payload:
         return []
-    with _decoding("list of dependencies"):
+    with _Decoding("list of dependencies"):
         cursor = Cursor(answer.payload)
         (count,) = cursor.unpack(COUNT)
         return [huge_decode(number) for number in struct.unpack(f"={count}Q", cursor.take(8 * count))]
@@ -160,5 +171,5 @@ def decode_message(answer: Answer) -> str:
     """The answer to a message, "" if it has none."""
     if not answer.flags & c.DATA_OUT or not answer.payload:
         return ""
-    with _decoding("answer to a message"):
+    with _Decoding("answer to a message"):
         return _string(answer.payload, 0)

@@ -14,7 +14,7 @@ from ..header import Request, dev_text
 from ..payload import Line, Listed
 from ..targets import status
 from . import line
-from .picture import Picture, look
+from .picture import Found, Picture, look
 from .reader import Reader
 
 FAILURES = (OSError, ValueError)
@@ -79,17 +79,23 @@ def _asked(reader: Reader, params: t.Mapping[str, t.Any], mode: int, picture: Pi
     return reader.devices(name, mangle.mangle(params["uuid_prefix"], mode, "uuid"))
 
 
-def _device(reader: Reader, found: t.Any, picture: Picture, gather: t.Collection[str]) -> dict[str, t.Any]:
+def _device(reader: Reader, found: Found, picture: Picture, gather: t.Collection[str]) -> dict[str, t.Any]:
     out = line.shown(found, picture)
     if "table" not in gather:
         del out["table"]
     elif found.inactive:
         out["waiting"] = line.shown_table(found.inactive, picture)
     if "status" in gather:
-        out["status"] = [_status(one) for one in reader.target_status(found.listed.name)]
+        out["status"] = [_status(one) for one in _statuses(reader, found)]
     if "deps" in gather:
         out["deps"] = [picture.shown(dev_text(dev)) for dev in reader.deps(found.listed.name)]
     return out
+
+
+def _statuses(reader: Reader, found: Found) -> list[Line]:
+    if all(kind in status.SILENT for _start, _length, kind, _params in found.live):
+        return [(*one[:3], "") for one in found.live]
+    return reader.target_status(found.listed.name)
 
 
 def _status(one: Line) -> dict[str, t.Any]:

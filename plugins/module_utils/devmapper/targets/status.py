@@ -13,6 +13,9 @@ import typing as t
 
 Status = t.Dict[str, t.Any]
 
+# Target types that say nothing of themselves: nobody has to ask them.
+SILENT = frozenset({"linear", "unstriped", "error", "zero", "delay", "flakey", "crypt", "snapshot-origin", "switch"})
+
 
 def parse(kind: str, text: str) -> Status:
     """What the status of a target says; {} where it says nothing, or nothing that is known here."""
