@@ -22,7 +22,6 @@ from .parallel import invoke_in_parallel
 
 RUNNING, PAUSED = 1, 3  # VIR_DOMAIN_* of the state (libvirt/libvirt-domain.h)
 ANSWER = 20  # seconds for an agent to freeze or thaw
-CLOCK_SYNC = 1  # VIR_DOMAIN_TIME_SYNC
 
 Domains = t.Mapping[str, t.Any]  # live domains of libvirt by the names of VMs
 
@@ -116,7 +115,7 @@ def set_clocks(connection: Connection, domains: Domains) -> None:
     def one(name: str) -> None:
         try:
             connection.ask_of(domains[name], "agentSetResponseTimeout", ANSWER, 0)
-            connection.ask_of(domains[name], "setTime", {}, CLOCK_SYNC)
+            connection.ask_of(domains[name], "setTime", {"seconds": int(time.time())})
         except KvmError:  # an agent without that command, a guest without a clock
             pass
 
