@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import itertools
 import os
 import socket
 import time
@@ -61,6 +62,17 @@ def _opened(protocol: int, netns: NetNS) -> socket.socket:
     return opened_in(netns, here)
 
 
+def _early(batches: t.Iterator[Batch]) -> t.Iterator[Batch]:
+    """Few are not worth a thread, nor the code for it."""
+    yield from itertools.islice(batches, 2)
+    third = next(batches, None)
+    if third is None:
+        return
+    from .ahead import ahead
+
+    yield from ahead(itertools.chain([third], batches))
+
+
 class NetlinkSocket:
     """A conversation with the kernel in one network namespace.
 
@@ -109,13 +121,20 @@ class NetlinkSocket:
 
         A failing one does not stop those after it.
 
-        An iterable that makes them as they are asked for keeps only those of one send in memory.
+        An iterable that makes them as they are asked for keeps only those of two sends in memory. It is asked in
+        another thread while the kernel works, and so must not use this socket.
         """
         outcomes: list[NetlinkError | None] = []
-        for some in chunks(requests, self._most, SEND_SIZE):
-            failures = self._converse(Batch(some, self._take_numbers(len(some)))).failures
-            outcomes += [failures.get(index) for index in range(len(some))] if failures else [None] * len(some)
+        for batch in _early(self._batches(requests)):
+            failures, count = self._converse(batch).failures, len(batch.requests)
+            outcomes += [failures.get(index) for index in range(count)] if failures else [None] * count
         return outcomes
+
+    def _batches(self, requests: t.Iterable[Request | Alike]) -> t.Iterator[Batch]:
+        for some in chunks(requests, self._most, SEND_SIZE):
+            batch = Batch(some, self._take_numbers(len(some)))
+            batch.pack()
+            yield batch
 
     def ask(self, request: Request, decode: Decode | None = None) -> list[t.Any]:
         """Sends one request; its decoded answers. Raises NetlinkError when the kernel refuses."""

@@ -96,8 +96,14 @@ class Batch:
         self.failures: dict[int, NetlinkError] = {}
         self.answers: dict[int, list[t.Any]] = {}
         self.done = not requests
+        self._packed = b""
 
     def pack(self) -> bytes:
+        """All of it as one datagram; made once."""
+        self._packed = self._packed or self._pack()
+        return self._packed
+
+    def _pack(self) -> bytes:
         if isinstance(self.requests, Alike):
             return self.requests.pack(self.sequence)
         packed = [request.pack(self.sequence + index) for index, request in enumerate(self.requests)]

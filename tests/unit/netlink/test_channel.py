@@ -10,6 +10,7 @@ import itertools
 import os
 import socket
 import struct
+import threading
 import time
 
 import pytest
@@ -262,6 +263,42 @@ def test_a_batch_in_several_sends_keeps_the_order_of_outcomes(talk):
     outcomes = talk(kernel).batch([IT] * 48)
     assert [index for index, outcome in enumerate(outcomes) if outcome] == [0, 16, 32]
     assert len(kernel.sent) == 3
+
+
+def failing_first(n):
+    return [acknowledged(n, errno.EEXIST), acknowledged(n + 15)]
+
+
+def test_sends_that_are_made_ahead_keep_the_order_of_outcomes(talk):
+    kernel = Kernel(*[failing_first] * 20)
+    kernel.buffer = channel.ACK_COST
+    outcomes = talk(kernel).batch(IT for _unused in range(320))
+    assert [index for index, outcome in enumerate(outcomes) if outcome] == list(range(0, 320, 16))
+    assert [next(split(data)).sequence for data in kernel.sent] == list(range(1, 321, 16))
+
+
+def test_after_an_overrun_nothing_more_is_made_or_sent(talk):
+    made = []
+    kernel = Kernel(*[failing_first] * 4, lambda n: [OVERRUN])
+    kernel.buffer = channel.ACK_COST
+    before = threading.active_count()
+    with pytest.raises(NetlinkOverrun):
+        talk(kernel).batch(made.append(None) or IT for _unused in range(1600))
+    assert len(kernel.sent) == 5
+    assert len(made) < 16 * 8
+    assert threading.active_count() == before
+
+
+def test_a_request_that_cannot_be_made_fails_the_batch_in_its_turn(talk):
+    def requests():
+        yield from [IT] * 80
+        raise ValueError("no such value")
+
+    kernel = Kernel(*[failing_first] * 5)
+    kernel.buffer = channel.ACK_COST
+    with pytest.raises(ValueError, match="no such value"):
+        talk(kernel).batch(requests())
+    assert len(kernel.sent) == 4  # a send is known to be full when the next request is there
 
 
 def test_a_request_too_large_fails_alone(talk):

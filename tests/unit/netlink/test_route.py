@@ -232,3 +232,13 @@ def test_a_wrong_destination_in_the_middle_is_told_as_ever(wrong):
     with pytest.raises(ValueError) as among:
         list(route.many(wanted))
     assert str(among.value) == str(alone.value)
+
+
+def test_very_many_become_blocks_that_are_bounded(monkeypatch):
+    """The next block is made while the kernel takes the one before."""
+    monkeypatch.setattr(route, "BLOCK", 40)
+    wanted = [{"dst": f"10.0.{n}.0/24", "oif": 3} for n in range(100)]
+    made = list(route.many(wanted))
+    assert [len(one) for one in made] == [40, 40, 20]
+    assert blocks(made[:1]) == packed(map(route.new, wanted[:40]))
+    assert made[2][19] == route.new(wanted[99])

@@ -15,7 +15,6 @@ remember the rest.
 from __future__ import annotations
 
 import functools
-import itertools
 import operator
 import socket
 import struct
@@ -475,6 +474,7 @@ def delete(route: t.Mapping[str, t.Any]) -> Request:
     return Request(operation, RTM_DELROUTE, 0, _encode(route, deleting=True), TABLE, RTMSG.size)
 
 
+BLOCK = 8192  # routes at most: the next block is made while the kernel takes this one
 ALIKE = 16  # from so many routes on a block of them is written faster than they are one by one
 
 
@@ -509,7 +509,7 @@ def _alike(routes: t.Sequence[t.Mapping[str, t.Any]], start: int) -> tuple[list[
     size, rest_of = len(rest) + 1, operator.itemgetter(*(rest or ["dst"]))
     common = rest_of(rest) if rest else None
     addresses, lengths = [], bytearray()
-    for route in itertools.islice(routes, start, None):
+    for route in routes[start : start + BLOCK]:
         try:
             if len(route) != size or (rest and rest_of(route) != common):
                 break
