@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 
 class LagoError(Exception):
     """The root of this core's own errors."""
@@ -52,3 +54,15 @@ class SeedError(LagoError):
 
 class CommandError(LagoError):
     """A command on this host failed; the sentence has its exit status and what it wrote to its standard error."""
+
+
+class GuestError(LagoError):
+    """A guest cannot be reached, or does not do what it was asked."""
+
+
+class NotReady(GuestError):
+    """A guest was not ready in time; `evidence` is what is known of why (waiting.Evidence)."""
+
+    def __init__(self, message: str, evidence: t.Any) -> None:
+        super().__init__(message)
+        self.evidence = evidence

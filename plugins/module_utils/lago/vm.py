@@ -13,6 +13,7 @@ from ..hypervisor.errors import Gone
 from . import files, identity
 from .addressing import Place
 from .documents.domain import DiskFile
+from .guest import Guest
 from .initfile.model import Domain
 from .making import disk_files, domain_xml
 
@@ -24,7 +25,7 @@ STATES = ("no state", "running", "blocked", "paused", "in shutdown", "shut off",
 MISSING = "missing"
 
 
-class VM:
+class VM(Guest):
     """`spec` is what the init file says of it."""
 
     def __init__(self, env: VirtEnv, spec: Domain) -> None:
