@@ -177,6 +177,45 @@ prefix:
       - name: server
         state: running
         ip: 192.168.200.2
+evidence:
+  description: What is known of each VM that did not become ready.
+  returned: when VMs did not become ready
+  type: list
+  elements: dict
+  contains:
+    vm:
+      description: Its name.
+      type: str
+      sample: server
+    waiting_for:
+      description: O(wait_for).
+      type: str
+      sample: ssh
+    step:
+      description: The step that it stalls at. Those of V(ssh) are running, address, port, greeting and login.
+      type: str
+      sample: address
+    reason:
+      description: What is missing.
+      type: str
+      sample: it has asked for no address by DHCP, and nothing answers at 192.168.200.2
+    seconds:
+      description: How long it had by then.
+      type: float
+      sample: 600.1
+    passed:
+      description: The steps before, with the second at which each was passed.
+      type: dict
+      sample: {running: 0.004}
+    lease:
+      description: What the DHCP server gave it; empty where that is nothing.
+      type: dict
+      sample: {}
+    console:
+      description: The last lines of its console.
+      type: list
+      elements: str
+      sample: ["Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)"]
 """
 
 import importlib.util
@@ -196,7 +235,7 @@ def main() -> None:
     try:
         result = task.run(module.params, module.check_mode, module.no_log_values.add)
     except task.FAILURES as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**task.failure(error))
     diff = result.pop("diff")
     module.exit_json(**result, **({"diff": diff} if module._diff else {}))
 

@@ -18,6 +18,8 @@ from .progress import Progress
 
 FAILURES = (LagoError, KvmError, ChangeFailed, NotConverged, OSError)
 
+QUICK = 0.5  # seconds for each look at a lab that has nothing to be done
+
 Params = t.Mapping[str, t.Any]
 Result = t.Dict[str, t.Any]
 Conf = t.Dict[str, t.Any]
@@ -43,6 +45,12 @@ def run(params: Params, check: bool, hide: t.Callable[[str], None]) -> Result:
             return _result(Task(prefix, params, given, check))
     finally:
         progress.over()
+
+
+def failure(error: Exception) -> Result:
+    """What a task says that failed; of VMs that are not ready, what is known of them."""
+    evidence = [dict(one._asdict()) for one in getattr(error, "evidence", ())]
+    return {"msg": str(error), **({"evidence": evidence} if evidence else {})}
 
 
 def _result(task: Task) -> Result:
@@ -79,8 +87,33 @@ def _converged(task: Task) -> Outcome:
     plan = prefix.plan(**wish)
     due = bool(plan) or bool(prefix.standing().action)
     if due and not task.check:
+        if params["state"] == "absent":
+            prefix.progress.expect(len(plan.changes))  # of all else, the core knows better
         plan = prefix.converge(**wish)
     return plan, due and task.check
+
+
+def _started(task: Task) -> Outcome:
+    """As it is described, and ready."""
+    how, prefix = task.params["wait_for"], task.prefix
+    if how != "none":
+        prefix.progress.expect(len(task.params["vms"] or (task.given or {}).get("domains") or ()))
+    plan, pending = _converged(task)
+    if how == "none" or pending:
+        return plan, pending
+    from . import waiting
+
+    pattern, names = task.params["console"] or "", task.params["vms"] or prefix.virt_env.lab.domains
+    vms = [vm for name, vm in prefix.virt_env.get_vms().items() if name in names]
+    if task.check:
+        return plan, not all(_seems_ready(waiting.steps(vm, how, pattern)) for vm in vms)
+    waiting.wait_for_all(vms, how, task.params["timeout"], pattern, prefix.progress)
+    return plan, False
+
+
+def _seems_ready(steps: t.Iterable[t.Any]) -> bool:
+    """A look at each step but a login, which an emulated guest takes a second for."""
+    return all(not step.look(QUICK) for step in steps if step.name != "login")
 
 
 # Its snapshots
@@ -127,7 +160,7 @@ def _shown(_actions: t.Sequence[t.Any]) -> t.Sequence[Exception | None]:
 
 STATES: t.Dict[str, t.Callable[[Task], Outcome]] = {
     "initialized": _converged,
-    "started": _converged,
+    "started": _started,
     "stopped": _converged,
     "absent": _converged,
     "snapshotted": _snapshotted,

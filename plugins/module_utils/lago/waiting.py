@@ -68,7 +68,7 @@ class Evidence(t.NamedTuple):
 
 def wait_for(vm: VM, what: str, timeout: float, pattern: str = "") -> dict[str, float]:
     """Returns after how many seconds each step was passed. Raises NotReady, or LagoError for a wrong `what`."""
-    steps = _steps(vm, what, pattern)
+    steps = steps(vm, what, pattern)
     began = time.monotonic()
     passed: dict[str, float] = {}
     for step in steps:
@@ -125,7 +125,7 @@ def _until(vm: VM, step: Step, deadline: float) -> str:
         time.sleep(min(PAUSE, max(0.0, deadline - time.monotonic())))
 
 
-def _steps(vm: VM, what: str, pattern: str) -> list[Step]:
+def steps(vm: VM, what: str, pattern: str) -> list[Step]:
     running = Step("running", lambda _left: "" if vm.state() == "running" else f"it is {vm.state()}")
     if what == "ssh":
         return [running, *_ssh_steps(vm)]
