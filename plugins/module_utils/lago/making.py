@@ -159,8 +159,12 @@ def _network(work: Making, action: Action) -> None:
     connection.ask_of(connection.ask("networkDefineXML", document), "create")
 
 
-def _domain(work: Making, action: Action) -> None:
+def _domain(work: Making, action: Action) -> Detail:
+    """`console`: bytes that its log had before this boot."""
+    log = _lab(action).paths.console(action.name)
+    size = os.path.getsize(log) if os.path.exists(log) else 0
     work.prefix.connection.ask_of(defined(work.prefix, _lab(action), action.name, work), "create")
+    return {"console": size}
 
 
 def defined(prefix: Prefix, lab: Lab, name: str, made: Making) -> t.Any:

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SIGKILL around each record of the journal: what was begun is resumed to its end, or removed with nothing left."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import typing as t
+
+import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import journal as journal_file
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
+
+from tests.libvirt.lago.conftest import Conf, Host, lab
+
+Work = t.Callable[[Prefix], t.Any]
+RECORDS = 100  # more than any of these actions writes
+
+
+def killed(host: Host, at: int, work: Work) -> bool:
+    """Does the work in a process that is killed at its record number `at`. Whether it came to that.
+
+    A record that something was begun is on the disk then, and nothing done; one that it is done is not, and it is.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            _bomb(at)
+            work(Prefix(str(host.folder / "lab"), host.settings))
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the work failed by itself"
+    return os.WIFSIGNALED(status)
+
+
+def _bomb(at: int) -> None:
+    write, count = journal_file._write, [0]
+
+    def counted(file: int, line: bytes) -> None:
+        count[0] += 1
+        if count[0] == at and any(kind in line for kind in (b',"made",', b',"removed",', b',"ended",')):
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(file, line)
+        if count[0] == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    journal_file._write = counted
+
+
+def points(host: Host, work: Work) -> int:
+    """How many records the work writes; it is done then."""
+    prefix = host.prefix()
+    seen = [len(prefix.standing().things)]
+    counted = [0]
+    write = journal_file._write
+
+    def count(file: int, line: bytes) -> None:
+        counted[0] += 1
+        write(file, line)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal_file, "_write", count)
+        work(prefix)
+    assert counted[0] < RECORDS, seen
+    return counted[0]
+
+
+@pytest.fixture
+def conf() -> Conf:
+    """Two VMs with all kinds of things, and no more than it takes."""
+    made = lab("one", "two")
+    made["domains"]["two"]["bootstrap"] = False
+    for domain in made["domains"].values():
+        domain["nics"].pop()
+    del made["nets"]["wire"]
+    return made
+
+
+def up(conf: Conf) -> Work:
+    return lambda prefix: prefix.converge("started", conf)
+
+
+def whole(host: Host, conf: Conf) -> None:
+    with Prefix(str(host.folder / "lab"), host.settings) as prefix:
+        assert not prefix.standing().action
+        assert {thing.state for thing in prefix.standing().things.values()} == {"made"}
+        assert not prefix.plan("started", conf)
+        assert {vm.state() for vm in prefix.virt_env.get_vms().values()} == {"running"}
+
+
+def gone(host: Host, work: Work) -> None:
+    with Prefix(str(host.folder / "lab"), host.settings) as prefix:
+        work(prefix)
+    assert not (host.folder / "lab").exists()
+
+
+def test_up_then_destroy(host: Host, conf: Conf) -> None:
+    """Each point of the way up, resumed or removed by turns. What was resumed is destroyed, killed on that way too."""
+    before = host.look()
+    count = points(host, up(conf))
+    down = points(host, Prefix.destroy)
+    assert count > 25 and down > 20
+    host.check(before)
+    for at in range(1, count + 1):
+        assert killed(host, at, up(conf))
+        if at % 3 == 0 and at > 2:
+            with Prefix(str(host.folder / "lab"), host.settings) as prefix:
+                assert prefix.resume() in ("initialize", "converge", "")
+                prefix.converge("started", conf)
+            whole(host, conf)
+            assert killed(host, 1 + at * down // (count + 1), Prefix.destroy)
+            gone(host, Prefix.resume)
+        else:
+            gone(host, Prefix.destroy)
+        host.check(before)
+
+
+def test_a_change(host: Host, conf: Conf) -> None:
+    """A VM comes, one goes, one changes as it runs, one disk grows: resumed, all is as wished; given up, as before."""
+    changed = copy.deepcopy(conf)
+    changed["domains"]["three"] = copy.deepcopy(conf["domains"]["two"])
+    changed["domains"]["one"]["disks"].append({"name": "data", "type": "empty", "size": "1M"})
+    changed["domains"]["one"]["disks"][0]["size"] = "2M"
+    del changed["domains"]["two"]
+    prefix = host.prefix()
+    prefix.converge("started", conf)
+    count = points(host, up(changed))
+    assert count > 15
+    for at in (at for at in range(1, count + 1) if at % 3):
+        prefix.forget()
+        prefix.converge("started", conf)
+        whole(host, conf)
+        assert killed(host, at, up(changed))
+        prefix.forget()
+        if at % 4:
+            assert prefix.resume() == "converge" or at == 1 or at == count
+            prefix.forget()
+            prefix.converge("started", changed)
+            whole(host, changed)
+
+
+def test_stop(host: Host, conf: Conf) -> None:
+    prefix = host.prefix()
+    prefix.converge("started", conf)
+    count = points(host, lambda one: one.stop())
+    for at in range(1, count + 1):
+        prefix.converge("started", conf)
+        assert killed(host, at, lambda one: one.stop())
+        prefix.resume()
+        prefix.stop()
+        assert {vm.state() for vm in prefix.virt_env.get_vms().values()} == {"missing"}
+        assert not [one for one in host.look() if one.startswith(("domain", "network", "link lg", "link lt"))]
+
+
+def test_the_daemon_is_killed_and_comes_again(host: Host, conf: Conf) -> None:
+    prefix = host.prefix()
+    prefix.converge("started", conf)
+    host.daemon.kill()
+    host.daemon.start()
+    prefix.close()
+    assert not prefix.plan("started", conf)
+    host.daemon.kill()
+    prefix.close()
+    with pytest.raises(Exception, match="is libvirtd .* running there"):
+        prefix.stop()
+    host.daemon.start()
+    assert prefix.resume() == ""  # it was told that it failed
+    prefix.stop()
+    assert {vm.state() for vm in prefix.virt_env.get_vms().values()} == {"missing"}
