@@ -20,7 +20,7 @@ from prepare import GUEST, XENSTORE, packages
 from process import last_lines, run
 
 TESTS = "tests/xenstore"
-FILES = ("test_seed.py", "test_store.py", "test_dom0.py")
+FILES = ("test_seed.py", "test_store.py", "test_transactions.py", "test_dom0.py")
 IN_DOM0 = Tests(
     "xenstore dom0",
     (f"{TESTS}/", "tests/testbed/xen/"),
@@ -31,10 +31,18 @@ PLAYBOOK = ROOT / "playbooks" / "quickstart_xen.yml"
 
 
 def xenstore() -> list[Outcome]:
-    packages({**XENSTORE, **GUEST})
-    found = pytests.here("xenstore", [str(VENV / "bin" / "python")], TESTS)
+    return xenstore_here() + xenstore_guest()
+
+
+def xenstore_here() -> list[Outcome]:
+    packages(XENSTORE)
+    return pytests.here("xenstore", [str(VENV / "bin" / "python")], TESTS)
+
+
+def xenstore_guest() -> list[Outcome]:
+    packages(GUEST)
     with running("xen") as guests:
-        return found + inside(guests, "xen", IN_DOM0) + _played(guests)
+        return inside(guests, "xen", IN_DOM0) + _played(guests)
 
 
 def _played(guests: Guests) -> list[Outcome]:

@@ -5,8 +5,8 @@
 
 Tests that end a daemon, fill its quotas or use fixed paths take `fresh`, a daemon for them alone.
 
-With FLEET_XENSTORE=dom0, inside the testbed's guest `xen`, the daemon is the one of a real Xen, by its socket and by
-XenBus, and tests that start one of their own are left out.
+With FLEET_XENSTORE=dom0, inside the testbed's guest `xen`, it is that of a real Xen, by its socket and by XenBus, once
+oxenstored and once xenstored, and tests that start one of their own are left out.
 """
 
 from __future__ import annotations
@@ -40,16 +40,28 @@ collect_ignore = [] if IN_DOM0 else ["test_dom0.py"]
 
 
 class Way(t.NamedTuple):
-    """To the daemon of this dom0, an oxenstored."""
+    """To the daemon of this dom0."""
 
+    program: str
+    kind: str
     socket: Path
     environment: dict[str, str]
-    kind: str = "ocaml"
+
+    def open(self) -> None:
+        """Has the program run in this dom0."""
+        pid = Path("/run/xenstore.pid").read_text().strip()
+        if Path(f"/proc/{pid}/exe").resolve().name != self.program:
+            subprocess.run(["sh", str(CHANGE), self.program], check=True, timeout=120)
 
 
+CHANGE = Path(daemons.__file__).with_name("change_daemon")
 WAYS = {
-    "socket": Way(Path("/var/run/xenstored/socket"), {}),
-    "xenbus": Way(Path("/dev/xen/xenbus"), {"XENSTORED_PATH": "/dev/xen/xenbus"}),
+    f"{program}-{way}": Way(program, kind, Path(path), environment)
+    for program, kind in (("oxenstored", "ocaml"), ("xenstored", "c"))
+    for way, path, environment in (
+        ("socket", "/var/run/xenstored/socket", {}),
+        ("xenbus", "/dev/xen/xenbus", {"XENSTORED_PATH": "/dev/xen/xenbus"}),
+    )
 }
 
 AnyDaemon = t.Union[daemons.Daemon, Way]
@@ -93,7 +105,9 @@ def library(place: Path) -> Path:
 def daemon(request: pytest.FixtureRequest) -> t.Iterator[AnyDaemon]:
     """A daemon that is shared: a test changes only what is below its own `top`."""
     if IN_DOM0:
-        yield WAYS[request.param]
+        way = WAYS[request.param]
+        way.open()
+        yield way
         return
     place, library = request.getfixturevalue("place"), request.getfixturevalue("library")
     running = daemons.Daemon(request.param, place / request.param, library)

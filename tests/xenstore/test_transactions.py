@@ -131,9 +131,11 @@ def test_removing_a_parent_tells_the_watched_path(client: Client, top: bytes) ->
 def test_a_second_equal_watch_is_refused(client: Client, top: bytes) -> None:
     with client.monitor() as monitor:
         monitor.watch(top, b"token")
-        with pytest.raises(PyXSError):
+        with pytest.raises(PyXSError, match="WATCH .*: EEXIST"):
             monitor.watch(top, b"token")
         assert next(monitor.wait()) == (top, b"token")
+        with pytest.raises(Timeout):
+            next(monitor.wait(timeout=0.1))
 
 
 def _write_later(daemon: AnyDaemon, pause: float, writes: list[tuple[bytes, bytes]]) -> None:

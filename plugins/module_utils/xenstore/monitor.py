@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import collections
+import errno
 import time
 import typing as t
 
-from .errors import ConnectionError
+from .errors import ConnectionError, refused
 from .packet import Op, strings
 from .paths import AnyPath, check
 
@@ -65,6 +66,8 @@ class Monitor:
         path = check(wpath)
         if not token or b"\0" in token:
             raise ValueError(f"a watch's token is some bytes without a NUL, not {token!r}")
+        if (path, token) in self.watches:  # as the daemon says; XenBus would bear it, and tell each event twice
+            raise refused(errno.EEXIST, f"XenStore WATCH {path.decode()}")
         router = self.client.router
         router.subscribe(token, self)  # the first event may come before the answer
         try:
