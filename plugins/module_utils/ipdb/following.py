@@ -55,10 +55,20 @@ def _masters(wanting: Wanting) -> None:
             if kind in OF_GROUPS:
                 _free(wanting, master, "address", *(["mtu"] if kind == "bridge" else []))
         if old != new:
+            _without(wanting, old, index)
             _change_port(wanting, index, links.get(new, {}).get("kind"))
     for index, one in before.items():  # of ports that go
         if one["master"] and index not in links and links.get(one["master"], {}).get("kind") in OF_GROUPS:
             _free(wanting, one["master"], "address", "mtu")
+            _without(wanting, one["master"], index)
+
+
+def _without(wanting: Wanting, master: int, port: int) -> None:
+    """A bond whose primary port leaves has none."""
+    one = wanting.table("links").get(master, {})
+    is_primary = one.get("kind") == "bond" and (one.get("options") or {}).get("primary") == port
+    if is_primary and not wanting.says("links", master, "options.primary"):
+        wanting.put("links", master, {**one, "options": {**one["options"], "primary": 0}})
 
 
 def _change_port(wanting: Wanting, index: int, kind: str | None) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..netlink.kinds import registry
+from ..netlink.kinds.kind import link_options
 from ..netlink.links.line import in_line
 from ..netlink.links.line import line as link_line
 from ..netlink.routes.line import line as route_line
@@ -72,8 +74,9 @@ def _link(lines: Lines, index: int, after: bool) -> str:
         value = one.get(field) or None
         if value != (against.get(field) or None) and (against or field in ("ifalias", "altnames")):
             fields[word] = value
-    fields.update(_options(one, against, "options"))
-    fields.update(_options(one, against, "port"))
+    fields.update(_options(one, against, picture, "options", registry.find(one.get("kind") or "")))
+    master = picture.links.get(one.get("master") or 0, {})
+    fields.update(_options(one, against, picture, "port", registry.port(master.get("kind") or "")))
     vlans = picture.vlans.get(index), other.vlans.get(index)
     if vlans[0] and vlans[0] != vlans[1]:
         fields["vlan"] = [vlan_words(vlan) for vlan in vlans[0]["vlans"]]
@@ -81,11 +84,13 @@ def _link(lines: Lines, index: int, after: bool) -> str:
     return link_line(one["ifname"], None, fields)
 
 
-def _options(one: Object, against: Object, part: str) -> dict[str, t.Any]:
+def _options(one: Object, against: Object, picture: Picture, part: str, kind: t.Any) -> dict[str, t.Any]:
     """Options that differ; of a link that is only on one side those that are said of a new one."""
     mine, others = one.get(part) or {}, against.get(part) or {}
     known = set(others) if against else set(mine) if "address" not in one else set()
-    return {key: value for key, value in mine.items() if key in known and others.get(key) != value}
+    differing = {key: value for key, value in mine.items() if key in known and others.get(key) != value}
+    links = link_options(kind.table) if differing and kind else ()
+    return {key: name(picture, value) if key in links else value for key, value in differing.items()}
 
 
 def vlan_words(vlan: Object) -> str:

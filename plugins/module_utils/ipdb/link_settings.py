@@ -189,7 +189,12 @@ def _options(draft: Draft, index: int, differing: dict[str, t.Any], named: bool,
         return
     data = now.get("options") or {}
     name = now["ifname"]
-    out.words.append(", ".join(f"{key} {data.get(key, 'unset')} -> {value}" for key, value in differing.items()))
+
+    def told(key: str, value: t.Any) -> t.Any:
+        return draft.name(value) if key in links and isinstance(value, int) else value
+
+    pairs = [(key, told(key, data.get(key, "unset")), told(key, value)) for key, value in differing.items()]
+    out.words.append(", ".join(f"{key} {old} -> {new}" for key, old, new in pairs))
     draft.model.change(index)["options"] = {**data, **differing}
     if not known.by_rtnetlink:
         from . import tun_actions

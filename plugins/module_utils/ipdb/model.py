@@ -204,6 +204,8 @@ class Model:
             self._lose_all("fdb", index)
             self._lose_all("vlans", index)
         self._regroup(one["master"])
+        if master.get("kind") == "bond" and (master.get("options") or {}).get("primary") == index:
+            self.change(one["master"])["options"] = {**master["options"], "primary": 0}
         if index not in self.links:
             return
         if master.get("kind") == "bond":

@@ -109,7 +109,7 @@ def consistent(links: t.Sequence[dict | None]) -> list[dict[str, t.Any]]:
         if one.get("master") and (one["master"] not in there or one.get("addresses") is None):
             one["master"] = ""
         if one.get("master") == "bond0":
-            one["state"] = "up"
+            one.update(state="up", addresses=[])  # IPv6 is off on a bond's ports
         if one.get("link") in there and there[one["link"]].get("master") == "bond0":
             one["drop"] = True  # a VLAN on a port of a bond: nobody has that
     carrying = {one["link"] for one in there.values() if one.get("kind") == "macvlan"}

@@ -259,7 +259,9 @@ def test_bonds(bench: Bench) -> None:
     bench.there_and_back(
         interfaces=[{**bond, "ports": ["d0", "d1"], "addresses": ["10.0.0.1/24", "fd00::1/64"], "mtu": 1400}]
     )
-    bench.there_and_back(interfaces=[{**bond, "options": {"primary": "d1", "miimon": 200}}])
+    chosen = bench.there_and_back(interfaces=[{**bond, "options": {"primary": "d1"}}])
+    assert chosen.review() == ["bond0: primary none -> d1"]
+    bench.there_and_back(interfaces=[{**bond, "options": {"primary": "d0", "miimon": 200}}])
     bench.there_and_back(interfaces=[{"name": "d0", "master": "", "addresses": ["10.0.1.1/24"]}])
     bench.there_and_back(interfaces=[{**bond, "options": {"mode": "balance-rr"}, "recreate": True}])
     bench.there_and_back(interfaces=[{"name": "bond0", "state": "absent"}])
