@@ -68,9 +68,10 @@ class Evidence(t.NamedTuple):
 
 def wait_for(vm: VM, what: str, timeout: float, pattern: str = "") -> dict[str, float]:
     """Returns after how many seconds each step was passed. Raises NotReady, or LagoError for a wrong `what`."""
+    wanted = steps(vm, what, pattern)
     began = time.monotonic()
     passed: dict[str, float] = {}
-    for step in steps(vm, what, pattern):
+    for step in wanted:
         reason = _until(vm, step, began + timeout)
         seconds = time.monotonic() - began
         if reason:
