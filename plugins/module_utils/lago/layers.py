@@ -61,6 +61,16 @@ def fold_stopped(chain: Chain) -> None:
     qemu_img("commit", "-q", "-d", "-f", form, "--", path)
 
 
+def let_write(chain: Chain) -> None:
+    """Gives the second file of a chain the owner of the first, which is QEMU's user while a VM has that open.
+
+    libvirt gives QEMU a file that it finds below others to be read, and does not think of it again when it is written.
+    """
+    above, under = (os.stat(path) for path, _unused in chain[:2])
+    if (above.st_uid, above.st_gid) != (under.st_uid, under.st_gid):
+        os.chown(chain[1][0], above.st_uid, above.st_gid)
+
+
 def fold_live(connection: Connection, domain: t.Any, dev: str, deadline: float = FOLD) -> None:
     """As `fold_stopped` where a VM has it open, which goes on in the file below. Raises KvmError.
 

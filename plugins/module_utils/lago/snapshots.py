@@ -247,11 +247,16 @@ def write_to(env: VirtEnv, new: t.Iterable[Layer]) -> None:
 
 def needed_files(env: VirtEnv) -> set[str]:
     """All files that the VMs or a snapshot need."""
-    found = {path for disks in env.chains.values() for chain in disks.values() for path, _unused in chain}
+    found: set[str] = set()
+    for thing in env.standing().things.values():
+        if thing.kind == "disk":
+            vm, disk = thing.name.split("/", 1)
+            chain = env.chains.get(vm, {}).get(disk) or thing.detail.get("chain", ())
+            found.update(path for path, _unused in chain)
     for one in taken(env).values():
-        for vm in one["vms"].values():
-            found.update(path for chain in vm["chains"].values() for path, _unused in chain)
-            found.add(vm["memory"])
+        for part in one["vms"].values():
+            found.update(path for chain in part["chains"].values() for path, _unused in chain)
+            found.add(part["memory"])
     return found
 
 
@@ -342,6 +347,7 @@ def _fold(prefix: Prefix, journal: Journal, thing: Thing, chain: Chain) -> None:
         clear(prefix, journal, "domain", thing.detail["vm"])
         layers.fold_stopped(chain)
     elif layers.active_files(prefix.connection, domain).get(thing.detail["dev"]) == thing.detail["path"]:
+        layers.let_write(chain)
         layers.fold_live(prefix.connection, domain, thing.detail["dev"])
 
 

@@ -38,7 +38,7 @@ def read(given: t.Any, variables: t.Mapping[str, str]) -> InitFile:
     `variables` by name without the $: LAGO_PREFIX_PATH, LAGO_INITFILE_PATH, LAGO_WORKDIR_PATH; one that the file uses
     has to be there. Raises InitFileError.
     """
-    whole = mapping("", _expanded("", given, variables, 0))
+    whole = mapping("", expanded("", given, variables, 0))
     unknown: list[str] = []
     prototypes = mapping("prototypes", whole.get("prototypes") or {})
     made_nets = {
@@ -59,16 +59,17 @@ def read(given: t.Any, variables: t.Mapping[str, str]) -> InitFile:
     return InitFile(made_domains, made_nets, tuple(unknown))
 
 
-def _expanded(place: str, value: t.Any, variables: t.Mapping[str, str], level: int) -> t.Any:
+def expanded(place: str, value: t.Any, variables: t.Mapping[str, str], level: int = 0) -> t.Any:
+    """What is said at `place` with all its variables. Raises InitFileError."""
     if level > DEEPEST:
         raise InitFileError(place, f"is nested more than {DEEPEST} levels deep")
     if isinstance(value, str):
         return VARIABLE.sub(lambda found: _variable(place, found.group(1), variables), value)
     if isinstance(value, t.Mapping):
         dot = f"{place}." if place else ""
-        return {key: _expanded(f"{dot}{key}", one, variables, level + 1) for key, one in value.items()}
+        return {key: expanded(f"{dot}{key}", one, variables, level + 1) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_expanded(f"{place}[{number}]", one, variables, level + 1) for number, one in enumerate(value)]
+        return [expanded(f"{place}[{number}]", one, variables, level + 1) for number, one in enumerate(value)]
     return value
 
 

@@ -157,6 +157,15 @@ class TemplateStore:
             files.write_whole(os.path.join(folder, _uuid(key_path)), key_path.encode())
         os.utime(folder)
 
+    def use(self, sha256: str, key_path: str) -> str:
+        """The path of an image by its digest, used from now on as by mark_used; "" where the store does not have it."""
+        with files.locked(self._path, folder=True):
+            path = self._image(sha256)
+            if not os.path.exists(path):
+                return ""
+            self._mark(sha256, key_path)
+        return os.path.abspath(path)
+
     def release(self, uuid: str, sha256: str = "") -> int:
         """Takes a prefix out of the users of all images, or of one; of how many it was one."""
         count = 0

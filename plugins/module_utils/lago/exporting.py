@@ -1,0 +1,246 @@
+# Copyright (c) 2026, the fleet.hypervisor authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole lab as one archive (manifest.py), from files that nobody writes to: of a snapshot, or a lab that is off.
+
+Its disks lie there layer by layer with what they stand on and all snapshots, or each as one file of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+import time
+import typing as t
+
+from . import files, manifest
+from .disks import qemu_img
+from .errors import ArchiveError
+from .initfile.reading import expanded
+from .journal import Journal
+from .manifest import File, Manifest
+from .reverting import whole
+from .snapshots import create_snapshots, delete_snapshots, disks_of, taken
+from .standing import Thing
+from .templates.digests import Digests
+
+if t.TYPE_CHECKING:
+    from .prefix import Prefix
+
+FOR_EXPORT = "to-be-exported"  # the snapshot that a running lab is exported from, and loses again
+COMPRESSIONS = ("", "gz", "xz")
+KEYS = ("id_rsa", "id_rsa.pub")
+
+Chains = t.Dict[str, t.Dict[str, t.List[t.List[str]]]]  # by VM and disk: paths and formats
+
+
+def export(
+    prefix: Prefix, path: str, snapshot: str = "", standalone: bool = False, compress: str = ""
+) -> dict[str, t.Any]:
+    """Writes the lab to the file `path`, in place of one that is there, when it is whole.
+
+    A running lab is not stopped: it is exported as `snapshot` has it, or one that is taken for it. With `standalone`
+    each disk is one file that stands on none, and there are no snapshots. `compress`: "", gz, xz.
+    Raises ArchiveError, SnapshotError, KvmError, OSError.
+    """
+    if compress not in COMPRESSIONS:
+        raise ArchiveError(f"{compress!r} is no compression; there are gz and xz")
+    path = os.path.abspath(path)
+    delete_leftover(prefix)
+    own = not snapshot and any(vm.alive() for vm in prefix.virt_env.get_vms().values())
+    if own:
+        create_snapshots(prefix, FOR_EXPORT)
+    try:
+        arguments = {"path": path, "snapshot": snapshot, "standalone": standalone, "compress": compress}
+        with prefix.working("export", **arguments) as journal:
+            return _Exporting(prefix, journal, path, compress).run(FOR_EXPORT if own else snapshot, standalone)
+    finally:
+        delete_leftover(prefix)
+
+
+def resume_export(prefix: Prefix, **arguments: t.Any) -> None:
+    """From its beginning."""
+    export(prefix, **arguments)
+
+
+def delete_leftover(prefix: Prefix) -> None:
+    if FOR_EXPORT in taken(prefix.virt_env):
+        delete_snapshots(prefix, FOR_EXPORT)
+
+
+def remove_thing(_prefix: Prefix, thing: Thing) -> None:
+    """The folder that it was written in."""
+    shutil.rmtree(thing.detail["path"], ignore_errors=True)
+
+
+class _Exporting:
+    def __init__(self, prefix: Prefix, journal: Journal, path: str, compress: str) -> None:
+        self._prefix, self._journal, self._path, self._compress = prefix, journal, path, compress
+        self._members: dict[str, str] = {}  # where each is on this host
+        self._files: dict[str, File] = {}  # by their path on this host
+
+    def run(self, snapshot: str, standalone: bool) -> dict[str, t.Any]:
+        _check_copies(self._prefix)
+        chains = self._chains(snapshot)
+        folder = tempfile.mkdtemp(prefix=files.BESIDE, dir=os.path.dirname(self._path))
+        with self._journal.making("archive", os.path.basename(folder), path=folder):
+            if standalone:
+                chains = self._flattened(chains, folder)
+            made = self._manifest(chains, {} if standalone else self._snapshots())
+            beside = os.path.join(folder, "archive")
+            self._write(beside, made)
+            os.rename(beside, self._path)
+            files.sync_folder(os.path.dirname(self._path))
+        with self._journal.removing("archive", os.path.basename(folder)):
+            shutil.rmtree(folder)
+        return {
+            "path": self._path,
+            "size": os.stat(self._path).st_size,
+            "files": len(made.files),
+            "vms": sorted(made.disks),
+            "snapshots": sorted(made.snapshots["taken"]),
+        }
+
+    def _chains(self, snapshot: str) -> Chains:
+        env = self._prefix.virt_env
+        if snapshot:
+            return {vm: dict(part["chains"]) for vm, part in whole(env, snapshot).items()}
+        return {
+            name: {disk.name: [list(part) for part in disk.chain] for disk in disks_of(vm)}
+            for name, vm in env.get_vms().items()
+        }
+
+    def _flattened(self, chains: Chains, folder: str) -> Chains:
+        done: Chains = {}
+        domains = self._prefix.virt_env.lab.domains
+        for vm, disks in chains.items():
+            forms = {disk.name: disk.format for disk in domains[vm].disks}
+            for disk, chain in disks.items():
+                form = forms[disk]
+                path = os.path.join(folder, os.path.basename(self._prefix.paths.disk(vm, disk, form)))
+                qemu_img("convert", "-q", "-f", chain[0][1], "-O", form, "--", chain[0][0], path)
+                done.setdefault(vm, {})[disk] = [[path, form]]
+                self._prefix.progress(f"disk {disk} made one file", vm=vm)
+        return done
+
+    def _snapshots(self) -> dict[str, t.Any]:
+        env = self._prefix.virt_env
+        known = {name: one for name, one in taken(env).items() if name != FOR_EXPORT}
+        at = env.snapshots.get("at", "")
+        return {"at": taken(env)[at]["parent"] if at == FOR_EXPORT else at, "taken": known}
+
+    def _manifest(self, chains: Chains, snapshots: dict[str, t.Any]) -> Manifest:
+        lab = self._prefix.virt_env.lab
+        # The archive's lab is in another folder one day; files beside its init file are where they are now.
+        spec = expanded("", lab.given, {**lab.variables, "LAGO_PREFIX_PATH": "$LAGO_PREFIX_PATH"})
+        kept = {
+            name: {
+                "parent": one["parent"],
+                "time": one["time"],
+                "vms": {
+                    vm: {"state": part["state"], "chains": self._named_all(part["chains"])}
+                    for vm, part in one["vms"].items()
+                },
+            }
+            for name, one in snapshots.get("taken", {}).items()
+        }
+        disks = {vm: self._named_all(of_vm) for vm, of_vm in chains.items()}
+        self._boot_files(spec)
+        for key in KEYS:
+            self._add(os.path.join(self._prefix.paths.prefix(), key), "", key)
+        listed = sorted(self._files.values(), key=lambda file: file.name)
+        found = {"at": snapshots.get("at", ""), "taken": kept}
+        return Manifest(self._prefix.uuid, int(time.time()), spec, tuple(listed), disks, self._templates(), found)
+
+    def _named_all(self, disks: t.Mapping[str, t.Sequence[t.Sequence[str]]]) -> dict[str, list[str]]:
+        return {disk: [self._add(path, form) for path, form in chain] for disk, chain in disks.items()}
+
+    def _add(self, path: str, form: str, name: str = "") -> str:
+        """The name in the archive of a file of this host, which is read for it."""
+        known = self._files.get(path)
+        if known is None:
+            digests = Digests()
+            with open(path, "rb") as file:
+                digests.read(file)
+            self._prefix.progress(f"read {os.path.basename(path)}")
+            known = File(name or self._name(path, digests.sha256), digests.size, digests.sha256, form)
+            self._files[path] = known
+            self._members[known.name] = path
+        return known.name
+
+    def _name(self, path: str, sha256: str) -> str:
+        folder, base = os.path.split(path)
+        own = folder == self._prefix.paths.images() or os.path.dirname(folder) == os.path.dirname(self._path)
+        name = f"images/{base}"
+        return name if own and manifest.MEMBER.match(name) and name not in self._members else f"below/{sha256}"
+
+    def _boot_files(self, spec: dict[str, t.Any]) -> None:
+        """Kernels and ram disks of guests without a boot loader come along, and lie in the lab's folder then."""
+        for vm, domain in self._prefix.virt_env.lab.domains.items():
+            for key in ("kernel", "initrd"):
+                path = getattr(domain, key)
+                if path:
+                    spec["domains"][vm][key] = f"$LAGO_PREFIX_PATH/images/{os.path.basename(self._add(path, ''))}"
+
+    def _templates(self) -> dict[str, dict[str, t.Any]]:
+        """Those that a file in it is."""
+        found = {}
+        for thing in self._prefix.standing().things.values():
+            file = self._files.get(thing.detail.get("path", "")) if thing.kind == "template" else None
+            if file is not None:
+                found[thing.name] = {"name": file.name, "metadata": thing.detail.get("metadata") or {}}
+        return found
+
+    def _write(self, path: str, made: Manifest) -> None:
+        """Only for its owner: it has the lab's private key."""
+        with open(path, "xb", opener=_private) as raw:
+            with tarfile.open(fileobj=raw, mode=f"w:{self._compress}", format=tarfile.PAX_FORMAT) as archive:
+                text = made.pack()
+                archive.addfile(_member(manifest.NAME, len(text), made.time), io.BytesIO(text))
+                for file in made.files:
+                    with open(self._members[file.name], "rb") as stream:
+                        checked = Checked(stream)
+                        archive.addfile(_member(file.name, file.size, made.time), checked)
+                    if checked.digests.sha256 != file.sha256:
+                        raise ArchiveError(f"{self._members[file.name]} was written to while it was exported")
+                    self._prefix.progress(f"exported {file.name}")
+            raw.flush()
+            os.fsync(raw.fileno())
+
+
+class Checked(io.RawIOBase):
+    """A stream with the digests of what was read."""
+
+    def __init__(self, stream: t.IO[bytes]) -> None:
+        self._stream = stream
+        self.digests = Digests()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self.digests.update(data)
+        return data
+
+
+def _check_copies(prefix: Prefix) -> None:
+    """A disk that is somebody's file in its place would be somebody else's file on another host."""
+    for thing in prefix.standing().things.values():
+        if thing.kind == "disk" and not thing.detail.get("own", True) and thing.detail["is"].get("format") != "iso":
+            raise ArchiveError(
+                f"the disk {thing.name} is the file {thing.detail['path']} itself; say make_a_copy for it"
+            )
+
+
+def _member(name: str, size: int, when: int) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.size, made.mtime, made.mode = size, when, 0o600
+    return made
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
