@@ -114,6 +114,10 @@ class SubnetStore:
         found = [one for one in self._read() if one.alive and uuid in (None, one.uuid)]
         return sorted(found, key=lambda one: (one.subnet.version, one.subnet))
 
+    def dead(self) -> list[Lease]:
+        """Those whose prefix is gone, and whose files nobody has removed yet."""
+        return [one for one in self._read() if not one.alive]
+
     def _alive(self) -> list[Lease]:
         """Those that live; the files of others are removed, and what a killed process left."""
         files.sweep(self.path)

@@ -190,18 +190,24 @@ class TemplateStore:
 
         Returns the sizes in bytes of what was removed, by sha256. Downloads that were given up go too.
         """
-        removed: dict[str, int] = {}
         with files.locked(self._path, folder=True):
-            sizes = {sha256: os.stat(self._image(sha256)).st_size for sha256 in self._list("sha256")}
-            for sha256 in sorted(sizes, key=self._last_use):
-                if sum(sizes.values()) - sum(removed.values()) <= keep:
-                    break
-                if not self._users(sha256):
-                    self._remove(sha256)
-                    removed[sha256] = sizes[sha256]
-            self._remove_records(sizes.keys() - removed.keys())
+            removed = self.unused(keep)
+            for sha256 in removed:
+                self._remove(sha256)
+            self._remove_records(self._list("sha256"))
             self._remove_abandoned()
         return removed
+
+    def unused(self, keep: int = 0) -> dict[str, int]:
+        """What `collect` would remove."""
+        found: dict[str, int] = {}
+        sizes = {sha256: os.stat(self._image(sha256)).st_size for sha256 in self._list("sha256")}
+        for sha256 in sorted(sizes, key=self._last_use):
+            if sum(sizes.values()) - sum(found.values()) <= keep:
+                break
+            if not self._users(sha256):
+                found[sha256] = sizes[sha256]
+        return found
 
     def _remove(self, sha256: str) -> None:
         files.remove(self._image(sha256))
