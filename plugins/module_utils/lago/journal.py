@@ -100,9 +100,18 @@ class Journal:
         record = Record(kind, json.loads(json.dumps(fields)))
         with self._writing:
             standing = replay([*records_of(self.standing), record])
-            _write(self._file, pack(len(self.records), record))
+            self._add(pack(len(self.records), record))
             self.records.append(record)
             self.standing = standing
+
+    def _add(self, line: bytes) -> None:
+        """Whole or not at all: on a full disk a torn one would spoil the next."""
+        size = os.fstat(self._file).st_size
+        try:
+            _write(self._file, line)
+        except OSError:
+            os.ftruncate(self._file, size)
+            raise
 
     def _read(self) -> list[Record]:
         """The whole records; a torn one is cut off, which would spoil those that are added."""

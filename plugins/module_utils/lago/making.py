@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from ..hypervisor.errors import Gone
 from . import disks, files, seed
-from .converge import CHANGE, MAKE, Action
+from .converge import CHANGE, MAKE, REMOVE, Action
 from .documents import domain as domain_document
 from .documents import network as network_document
 from .documents.domain import DiskFile
@@ -30,13 +30,13 @@ if t.TYPE_CHECKING:
     from .prefix import Prefix
 
 AT_ONCE = 8  # actions of a wave that run at the same time
+DONE = {MAKE: "made", CHANGE: "changed", REMOVE: "removed"}
 TOLD = {
-    (MAKE, "disk"): "disk made",
     (MAKE, "template"): "template there",
     (MAKE, "network"): "network up",
     (MAKE, "domain"): "started",
-    ("remove", "domain"): "stopped",
-    ("remove", "network"): "network down",
+    (REMOVE, "domain"): "stopped",
+    (REMOVE, "network"): "network down",
 }
 
 Chains = t.Mapping[str, t.Mapping[str, t.Sequence[t.Sequence[str]]]]  # of VMs and their disks: files and formats
@@ -87,7 +87,7 @@ class Making:
             if action.verb == MAKE:
                 with self.journal.making(action.kind, action.name, **action.detail) as more:
                     more.update(MAKERS[action.kind](self, action) or {})
-        words = TOLD.get((action.verb, action.kind), f"{action.kind} {action.verb}d")
+        words = TOLD.get((action.verb, action.kind)) or f"{action.kind} {DONE[action.verb]}"
         vm = action.name.split("/")[0] if action.kind in ("disk", "seed", "domain") else ""
         self.prefix.progress(words if vm else f"{words}: {action.name}", vm=vm)
 

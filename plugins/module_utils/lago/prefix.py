@@ -225,7 +225,10 @@ class Prefix:
         try:
             yield journal
         except Exception as error:
-            journal.end("failed", str(error))
+            try:
+                journal.end("failed", str(error))
+            except OSError:  # a full disk, of which the error itself tells
+                pass
             raise
         journal.end()
 

@@ -134,7 +134,7 @@ def _domain(lab: Lab, domain: Domain) -> Detail:
 
 
 def _plain(things: Things) -> Things:
-    return {key: json.loads(json.dumps(detail, sort_keys=True)) for key, detail in things.items()}
+    return {key: json.loads(json.dumps(detail)) for key, detail in things.items()}
 
 
 def line(key: Key, detail: Detail) -> str:
