@@ -140,7 +140,7 @@ class Bench:
         opened_in(self.netns, write)
 
     def picture(self) -> t.Any:
-        """Links with all details, addresses, routes: what has to be as before when a task fails."""
+        """Links with all details, addresses, routes, what bridges keep: what has to be as before when a task fails."""
         links = [one for one in iproute2.shown(self.netns, "ip -d addr") if one["ifname"] not in FALLBACKS]
         for one in links:
             one["addr_info"] = [
@@ -149,4 +149,12 @@ class Bench:
         routes = [iproute2.shown(self.netns, f"ip -{family} route show table all") for family in (4, 6)]
         # The kernel makes its own for IPv6 a little later, each time.
         routes[1] = [one for one in routes[1] if one.get("protocol") != "kernel"]
-        return [steady(sorted(some, key=repr)) for some in (links, *routes)]
+        kept = [list(iproute2.vlans(self.netns).items()), self._entries(links)]
+        return [steady(sorted(some, key=repr)) for some in (links, *routes, *kept)]
+
+    def _entries(self, links: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+        """The forwarding entries of bridges that somebody set; a port's own address is there by itself."""
+        own = {(one["ifname"], one.get("address")) for one in links}
+        found = iproute2.shown(self.netns, "bridge fdb show")
+        set_ones = [one for one in found if "master" in one and one.get("state") in ("permanent", "static")]
+        return [one for one in set_ones if (one["ifname"], one["mac"]) not in own]

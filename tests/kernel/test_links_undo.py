@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import typing as t
 
 import pytest
@@ -87,6 +89,16 @@ def bench(netns):
         "ip -6 route add fd99::/16 via fd00::9",
         "ip link set v0 alias words",
     )
+    with contextlib.suppress(subprocess.CalledProcessError):  # a kernel whose bridges know no VLANs
+        found.ip("ip link set br0 type bridge vlan_filtering 1")
+        found.ip(
+            "bridge vlan add dev v1 vid 20-22",
+            "bridge vlan add dev v1 vid 30 pvid untagged",
+            "bridge vlan del dev v1 vid 1",
+            "bridge vlan add dev br0 vid 40 self",
+            "bridge fdb add 02:00:00:00:00:78 dev v1 vlan 20 master static",
+        )
+    found.ip("bridge fdb add 02:00:00:00:00:77 dev v1 master static")
     return found
 
 

@@ -34,6 +34,8 @@ class Host:
         self._addresses: dict[int, list[dict[str, t.Any]]] = {}
         self._relations: dict[str, dict[int, list[Link]]] = {}
         self._routes: dict[int | None, list[dict[str, t.Any]]] | None = None
+        self._vlans: dict[int, list[dict[str, t.Any]]] | None = None
+        self._entries: dict[int, list[dict[str, t.Any]]] = {}
         self._whole = False
         self._all_addresses = False
 
@@ -94,6 +96,28 @@ class Host:
         for family in (AF_INET, AF_INET6):
             found += self._sock.dump(route.dump(family=family, oif=index), route.decode)
         return [one for one in found if one.get("protocol") not in ("kernel", "ra")]
+
+    def vlans_of(self, index: int) -> list[dict[str, t.Any]]:
+        """The VLANs of a bridge or port."""
+        if self._vlans is None:
+            from ..rtnl import bridge_vlan
+
+            found = self._sock.dump(bridge_vlan.dump(), bridge_vlan.decode)
+            self._vlans = {one["index"]: one["vlans"] for one in found}
+        return self._vlans.get(index, [])
+
+    def knows_vlans(self) -> bool:
+        """Whether any bridge or port has some: there are kernels without."""
+        self.vlans_of(0)
+        return bool(self._vlans)
+
+    def entries_of(self, bridge: int) -> list[dict[str, t.Any]]:
+        """The forwarding entries of a bridge and its ports."""
+        if bridge not in self._entries:
+            from ..rtnl import fdb
+
+            self._entries[bridge] = self._sock.dump(fdb.dump(bridge), fdb.decode)
+        return self._entries[bridge]
 
     def ports_of(self, index: int) -> list[Link]:
         return self._related("master", lambda found: found.get("master")).get(index, [])

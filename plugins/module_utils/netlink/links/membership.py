@@ -46,10 +46,11 @@ def _stay_with_its_master(mine: LinkPlan) -> None:
 
 def _back(mine: LinkPlan, master: str) -> t.Callable[[Place], list[Request]]:
     """To the master that it had, as the port that it was."""
+    from .bridged import observe
     from .restoring import after_a_fall, as_port
 
     name, found = mine.want.name, mine.found or {}
-    port = as_port(found) if master else []
+    port = [*as_port(found), *observe(mine.host, found).requests(found["ifindex"])] if master else []
     lost = after_a_fall(mine.host, found) if is_up(mine) and crosses_vrf(mine) else []
     return lambda place: [
         link.change(place.index(name), name, master=place.index(master)),

@@ -11,6 +11,7 @@ from ..message import Request
 from ..netns import OWN
 from ..rtnl import link
 from . import waves
+from .bridged import observe
 from .found import kernel_since, kind_of, standing_on
 from .removal import loss
 from .restoring import Settings, after_a_fall, rebuilding
@@ -65,7 +66,7 @@ def plan_move(mine: LinkPlan) -> None:
         return
     want, found = mine.want, mine.found
     index, name = found["ifindex"], want.name
-    left = Settings(mine.host, found)
+    left = Settings(mine.host, found, observe(mine.host, found))
     lost = [one for one in standing_on(mine.host, found) if kind_of(one) in STAYING]
     builds = [build for build in (rebuilding(mine.host, mine.home, one) for one in lost) if build]
     for one in lost:

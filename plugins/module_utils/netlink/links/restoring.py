@@ -12,6 +12,7 @@ from ..kinds import registry
 from ..kinds.kind import Kind
 from ..message import Request
 from ..rtnl import address, link
+from .bridged import NOTHING, Bridged, observe
 from .found import Link, kind_of, lasting, lost_with, peer_of
 from .host import Host
 from .runner import Place, Step
@@ -42,8 +43,8 @@ def rebuilding(host: Host, netns: str | None, found: Link) -> Build | None:
     twin = peer_of(host, found)
     if known is None or (kind == "veth" and twin is None) or kind == "wireguard":
         return None
-    ends = [Settings(host, one) for one in (found, twin) if one]
-    ports = [(port, Settings(host, port).network(port["ifindex"])) for port in host.ports_of(found["ifindex"])]
+    ends = [Settings(host, one, observe(host, one)) for one in (found, twin) if one]
+    ports = [(port, _as_port_kept(host, port)) for port in host.ports_of(found["ifindex"])]
 
     def build(place: Place) -> list[Request]:
         requests = [recreation(host, found, known) if known.by_rtnetlink else _recreate_tun(netns, found)]
@@ -54,11 +55,16 @@ def rebuilding(host: Host, netns: str | None, found: Link) -> Build | None:
     return build
 
 
+def _as_port_kept(host: Host, port: Link) -> list[Request]:
+    index = port["ifindex"]
+    return Settings(host, port).network(index) + observe(host, port).requests(index)
+
+
 LEAST_MTU = 68  # bytes
 
 
 def _ports_back(found: Link, ports: t.Sequence[tuple[Link, list[Request]]], place: Place) -> list[Request]:
-    """`ports`, each with its addresses, which a bond or VRF costs it.
+    """`ports`, each with its addresses, which a bond or VRF costs it, and with what a bridge forgets.
 
     Ports that went too are not there yet: when they are made anew, they find their master."""
     requests = [
@@ -140,8 +146,8 @@ def after_a_fall(host: Host, found: Link) -> list[Request]:
 class Settings:
     """What a link loses when it goes, goes down or moves: kept, so that it can be given back."""
 
-    def __init__(self, host: Host, found: Link) -> None:
-        self.found = found
+    def __init__(self, host: Host, found: Link, bridged: Bridged = NOTHING) -> None:
+        self.found, self.bridged = found, bridged
         index = found["ifindex"]
         self.addresses = [one for one in host.addresses_of(index) if lasting(one)]
         self.routes = host.routes_of(index) if found["flags"] & link.IFF_UP else []
@@ -157,12 +163,16 @@ class Settings:
         spec = found.get("af_spec") or {}
         if spec.get("inet6", {}).get("addr_gen_mode") in ("none", "random"):
             requests.append(link.change(index, name, af_spec=spec))
+        if self.bridged.own:
+            requests += self.bridged.requests(index)
         return requests + self.left_behind(index, place)
 
     def left_behind(self, index: int, place: Place) -> list[Request]:
         """Master, admin state, addresses and routes: what a link loses by moving to another namespace."""
         found, master = self.found, self.found.get("master")
-        requests = below_master({**found, "ifindex": index}) if master and place.there(master) else []
+        requests = []
+        if master and place.there(master):
+            requests += [*below_master({**found, "ifindex": index}), *self.bridged.requests(index)]
         if found["flags"] & link.IFF_UP:
             requests.append(link.change(index, found["ifname"], up=True))
         return requests + self.network(index)
