@@ -12,7 +12,6 @@ import io
 import os
 import shutil
 import tarfile
-import tempfile
 import time
 import typing as t
 
@@ -21,6 +20,7 @@ from .disks import qemu_img
 from .errors import ArchiveError
 from .initfile.reading import expanded
 from .journal import Journal
+from .making import clear
 from .manifest import File, Manifest
 from .reverting import whole
 from .snapshots import create_snapshots, delete_snapshots, disks_of, taken
@@ -30,6 +30,7 @@ from .templates.digests import Digests
 if t.TYPE_CHECKING:
     from .prefix import Prefix
 
+ARCHIVE = "archive"
 FOR_EXPORT = "to-be-exported"  # the snapshot that a running lab is exported from, and loses again
 COMPRESSIONS = ("", "gz", "xz")
 KEYS = ("id_rsa", "id_rsa.pub")
@@ -85,17 +86,14 @@ class _Exporting:
     def run(self, snapshot: str, standalone: bool) -> dict[str, t.Any]:
         _check_copies(self._prefix)
         chains = self._chains(snapshot)
-        folder = tempfile.mkdtemp(prefix=files.BESIDE, dir=os.path.dirname(self._path))
-        with self._journal.making("archive", os.path.basename(folder), path=folder):
-            if standalone:
-                chains = self._flattened(chains, folder)
-            made = self._manifest(chains, {} if standalone else self._snapshots())
-            beside = os.path.join(folder, "archive")
-            self._write(beside, made)
-            os.rename(beside, self._path)
-            files.sync_folder(os.path.dirname(self._path))
-        with self._journal.removing("archive", os.path.basename(folder)):
-            shutil.rmtree(folder)
+        folder = os.path.join(os.path.dirname(self._path), f"{files.BESIDE}{self._prefix.uuid}")
+        clear(self._prefix, self._journal, ARCHIVE, folder)  # of one that was killed when it was as good as ready
+        try:
+            with self._journal.making(ARCHIVE, folder, path=folder):
+                os.mkdir(folder, 0o700)
+                made = self._made(chains, standalone, folder)
+        finally:
+            clear(self._prefix, self._journal, ARCHIVE, folder)
         return {
             "path": self._path,
             "size": os.stat(self._path).st_size,
@@ -103,6 +101,16 @@ class _Exporting:
             "vms": sorted(made.disks),
             "snapshots": sorted(made.snapshots["taken"]),
         }
+
+    def _made(self, chains: Chains, standalone: bool, folder: str) -> Manifest:
+        if standalone:
+            chains = self._flattened(chains, folder)
+        made = self._manifest(chains, {} if standalone else self._snapshots())
+        beside = os.path.join(folder, "archive")
+        self._write(beside, made)
+        os.rename(beside, self._path)
+        files.sync_folder(os.path.dirname(self._path))
+        return made
 
     def _chains(self, snapshot: str) -> Chains:
         env = self._prefix.virt_env
