@@ -31,7 +31,8 @@ attributes:
   idempotent:
     support: partial
     details:
-      - O(state=reverted) goes back to the snapshot every time.
+      - O(state=reverted) goes back to the snapshot, O(state=collected) and O(state=exported) write their files, every
+        time.
   async:
     description: Supports being used with the C(async) keyword.
     support: full
@@ -60,11 +61,17 @@ options:
         stays.
       - V(reverted) takes all VMs back to O(snapshot). They run again if they ran then, with their memory if that was
         saved. What was written since is lost.
+      - V(collected) copies consoles, and what the init file calls C(artifacts) of each VM, to O(dest).
+      - V(exported) writes the lab as one file, O(archive), as it was at one moment. What runs goes on.
+      - V(imported) makes a lab of O(archive), stopped, with an id, addresses of hardware and subnets of its own. A lab
+        that is there already stays.
+      - V(pruned) removes from the host what was of labs whose folders are gone, that is guests and networks in libvirt,
+        leases, and images that no lab uses. O(path) is then a folder that has labs in it.
     type: str
-    choices: [initialized, started, stopped, absent, snapshotted, reverted]
+    choices: [initialized, started, stopped, absent, snapshotted, reverted, collected, exported, imported, pruned]
     default: started
   vms:
-    description: Names of VMs to be started or stopped; all, without it.
+    description: Names of VMs to be started, stopped or collected from; all, without it.
     type: list
     elements: str
   wait_for:
@@ -87,7 +94,9 @@ options:
       - Description, in Lago's format, of the repository that disks with a C(template_name) come from.
     type: path
   snapshot:
-    description: Name of a snapshot, for V(snapshotted) and V(reverted).
+    description:
+      - Name of a snapshot, for V(snapshotted) and V(reverted), and for V(exported) where that is not to be the lab as
+        it is now.
     type: str
   memory:
     description: Whether a snapshot has the memory of VMs that run. They are paused until that is written.
@@ -98,6 +107,24 @@ options:
       - Whether guests hold still their file systems while a snapshot without memory is taken, by their agents. It fails
         where one cannot. Without it, those do that can.
     type: bool
+  dest:
+    description: Folder on the managed host for what is collected; each VM has one of its own in it.
+    type: path
+  archive:
+    description: File on the managed host, for V(exported), which replaces one that is there, and V(imported).
+    type: path
+  standalone:
+    description: Whether the exported disks stand on no others, which are without snapshots then.
+    type: bool
+    default: false
+  compress:
+    description: How the archive is compressed. Without it, it is not; images are compressed already, or have holes.
+    type: str
+    choices: [gz, xz]
+  new_subnets:
+    description: Whether an imported lab also leases subnets for networks whose subnets its init file says.
+    type: bool
+    default: false
   progress:
     description: A file that is written how far the work is, which the collection's action plugin reads. Not for you.
     type: path
@@ -146,6 +173,24 @@ EXAMPLES = r"""
     state: stopped
     vms: [client]
 
+- name: The lab in one file
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web
+    state: exported
+    archive: /var/lib/lago/web.lab
+
+- name: Another one like it, beside it
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web2
+    state: imported
+    archive: /var/lib/lago/web.lab
+
+- name: Logs of its VMs
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web
+    state: collected
+    dest: /var/tmp/web
+
 - name: Nothing of the lab is left
   fleet.hypervisor.lago_prefix:
     path: /var/lib/lago/labs/web
@@ -177,6 +222,20 @@ prefix:
       - name: server
         state: running
         ip: 192.168.200.2
+collected:
+  description: What each VM gave, by its name.
+  returned: with V(collected), without check mode
+  type: dict
+  sample:
+    server:
+      console: /var/tmp/web/server/console
+      files: {/var/log/messages: /var/tmp/web/server/var/log/messages}
+      missing: {/var/log/app: there is no such file}
+exported:
+  description: What was written.
+  returned: with V(exported), without check mode
+  type: dict
+  sample: {path: /var/lib/lago/web.lab, size: 52428800, files: 3, vms: [server], snapshots: [fresh]}
 evidence:
   description: What is known of each VM that did not become ready.
   returned: when VMs did not become ready

@@ -161,7 +161,7 @@ prefixes:
       elements: str
       sample: [fresh]
     snapshot:
-      description: The one that it goes on from, empty or V(null) where there is none.
+      description: The one that it goes on from, empty where there is none.
       type: str
       sample: fresh
 leases:

@@ -31,7 +31,7 @@ def integration(*only: str) -> list[Outcome]:
     """Local targets first; the guest is started only when a target wants it."""
     if "xenstore" in targets("place/local", only):
         packages(XENSTORE)
-    if any(name.startswith("kvm_") for name in targets("place/local", only)):
+    if any(name.startswith(("kvm_", "lago_")) for name in targets("place/local", only)):
         packages(LIBVIRT)
     with held("tree-integration"):
         collection = tree.arrange("integration")

@@ -27,7 +27,7 @@ def of_prefix(prefix: Prefix) -> Fields:
         "vms": [],
         "networks": [],
         "snapshots": [],
-        "snapshot": None,
+        "snapshot": "",
     }
     if not prefix.specified():
         return {**fields, "state": "initialized"}
@@ -39,7 +39,7 @@ def of_prefix(prefix: Prefix) -> Fields:
         "vms": vms,
         "networks": [_network(net) for net in env.get_nets().values()],
         "snapshots": sorted(env.snapshots.get("taken", ())),
-        "snapshot": env.snapshots.get("at"),
+        "snapshot": env.snapshots.get("at") or "",
     }
 
 
