@@ -141,6 +141,10 @@ def _disk(work: Making, action: Action) -> Detail:
     elif meaning["type"] == "template":
         base = disks.base_of(meaning["path"])
     disks.create(path, form, meaning, base)
+    if "build" in meaning:
+        from . import sysprep
+
+        sysprep.build(path, form, meaning["build"], work.prefix.paths.ssh_id_rsa_pub())
     return {"chain": [[path, form], *([list(base)] if base else [])]}
 
 

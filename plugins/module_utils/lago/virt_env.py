@@ -16,6 +16,7 @@ from .documents.domain import Machine
 from .errors import LagoError
 from .lab import Lab, addressed, specified
 from .network import BridgeNetwork, NATNetwork, Network
+from .parallel import invoke_in_parallel
 from .standing import Standing
 from .vm import VM
 
@@ -140,6 +141,10 @@ class VirtEnv:
 
     def stop(self, vms: t.Sequence[str] | None = None) -> None:
         self.prefix.stop(vms)
+
+    def bootstrap(self) -> None:
+        """See VM.bootstrap. Raises the first error of all."""
+        invoke_in_parallel(VM.bootstrap, self._vms.values())
 
     def create_snapshots(self, name: str, **how: t.Any) -> t.Any:
         return self.prefix.create_snapshots(name, **how)

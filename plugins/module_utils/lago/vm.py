@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 from xml.etree import ElementTree
 
@@ -13,9 +14,11 @@ from ..hypervisor.errors import Gone
 from . import files, identity
 from .addressing import Place
 from .documents.domain import DiskFile
+from .errors import LagoError
 from .guest import Guest
 from .initfile.model import Domain
 from .making import disk_files, domain_xml
+from .utils import EggTimer
 
 if t.TYPE_CHECKING:
     from .virt_env import VirtEnv
@@ -23,6 +26,7 @@ if t.TYPE_CHECKING:
 # virDomainState (libvirt-domain.h), in virsh's words
 STATES = ("no state", "running", "blocked", "paused", "in shutdown", "shut off", "crashed", "suspended")
 MISSING = "missing"
+PAUSE = 0.2  # seconds between two looks at a guest that powers itself off
 
 
 class VM(Guest):
@@ -129,6 +133,37 @@ class VM(Guest):
     def disks(self) -> list[DiskFile]:
         """As they lie on the host, without the CD of its first boot. Raises LagoError for one that was not made."""
         return disk_files(self._env.lab, self.spec.name, self._env.standing(), self._env.chains)
+
+    def bootstrap(self, selinux: str = "") -> None:
+        """Writes into its first disk who it is, by virt-sysprep: for a guest that reads it neither from its CD nor from
+        its SMBIOS. `selinux`: the mode that it is to have. Raises LagoError while it runs, CommandError.
+        """
+        from . import sysprep
+
+        if self.alive():
+            raise LagoError(f"preparing the disk of {self.spec.name}: it runs")
+        mods = [
+            sysprep.set_hostname(self.spec.name),
+            sysprep.set_iscsi_initiator_name(self.iscsi_name()),
+            sysprep.add_ssh_key(self._env.prefix.paths.ssh_id_rsa_pub()),
+        ]
+        if self.root_password():
+            mods.append(sysprep.set_root_password(self.root_password()))
+        if selinux:
+            mods.append(sysprep.set_selinux_mode(selinux))
+        path, form = self.disks()[0].chain[0]
+        sysprep.sysprep(path, mods, form, relabel=bool(selinux))
+
+    def shutdown(self, timeout: float = 60.0) -> bool:
+        """Asks it to power itself off, and pulls the plug on one that does not; whether it did. Raises KvmError."""
+        timer = EggTimer(timeout)
+        if self.alive():
+            self._env.connection.ask_of(self.domain(), "shutdown")
+        while self.alive() and not timer.elapsed():
+            time.sleep(PAUSE)
+        graceful = not self.alive()
+        self.stop()
+        return graceful
 
     def start(self) -> None:
         self._env.prefix.start([self.spec.name])

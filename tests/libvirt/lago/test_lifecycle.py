@@ -93,6 +93,15 @@ def test_stopped_started_one_by_one(host: Host, two: Conf) -> None:
         prefix.start(["three"])
 
 
+def test_a_guest_that_does_not_power_itself_off(host: Host, two: Conf) -> None:
+    prefix = host.prefix()
+    prefix.converge("started", two)
+    with pytest.raises(LagoError, match="preparing the disk of one: it runs"):
+        prefix.virt_env.get_vm("one").bootstrap()
+    assert not prefix.virt_env.get_vm("one").shutdown(timeout=0.5)
+    assert states(prefix) == {"one": "missing", "two": "running"}
+
+
 def test_a_running_lab_becomes_another(host: Host, two: Conf) -> None:
     prefix = host.prefix()
     prefix.converge("started", two)
