@@ -15,11 +15,12 @@ LARGEST = 1 << 30  # bytes; the network of a host with a million routes takes a 
 
 
 class Journal:
-    """Opened by `create` or `open`. Raises JournalDamaged and OSError."""
+    """Opened by `create` or `open`. Raises JournalDamaged and OSError. What was read, or written, is not read again."""
 
     def __init__(self, path: str, file: int, records: list[Record]) -> None:
         self.path, self._file = path, file
         self.records = records
+        self._whole = 0  # bytes that hold `records`
 
     @classmethod
     def create(cls, path: str) -> Journal:
@@ -53,29 +54,34 @@ class Journal:
         size = os.fstat(self._file).st_size
         if size > LARGEST:
             raise JournalDamaged(f"{self.path}: a journal of {size} bytes is not read")
+        if size < self._whole:
+            raise JournalDamaged(f"{self.path}: {self._whole - size} bytes of its records are gone")
         try:
-            self.records, whole = unpack(_read(self._file, size))
+            more, read = unpack(_read(self._file, self._whole, size), len(self.records))
         except JournalDamaged as error:
             raise JournalDamaged(f"{self.path}: {error}") from None
-        return whole
+        self.records += more
+        self._whole += read
+        return self._whole
 
     def append(self, kind: str, **fields: t.Any) -> None:
         """Adds a record, behind the whole ones; it is on the disk when this returns. One writer at a time."""
         record = Record(kind, fields)
-        line = pack(len(self.records), record)
-        while line:
-            line = line[os.write(self._file, line) :]
+        line = memoryview(pack(len(self.records), record))
+        written = 0
+        while written < len(line):
+            written += os.write(self._file, line[written:])
         os.fsync(self._file)
         self.records.append(record)
+        self._whole += written
 
     def mend(self) -> None:
         """Cuts off a torn record, which would spoil those that are added. Only for who holds the lock."""
         os.ftruncate(self._file, self.read())
 
 
-def _read(file: int, size: int) -> bytes:
+def _read(file: int, at: int, size: int) -> bytes:
     parts = []
-    at = 0
     while at < size:
         part = os.pread(file, size - at, at)
         if not part:

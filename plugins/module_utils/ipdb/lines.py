@@ -107,9 +107,7 @@ def _route(one: Object, picture: Picture) -> str:
 
 def named(route: Object, picture: Picture) -> Object:
     """A route with `dev`, names of links, beside the indexes."""
-    out = dict(route)
-    if route.get("oif"):
-        out["dev"] = name(picture, route["oif"])
+    out = {**route, "dev": name(picture, route["oif"])} if route.get("oif") else dict(route)
     if route.get("nexthops"):
         out["nexthops"] = [
             {**hop, "dev": name(picture, hop["oif"])} if hop.get("oif") else hop for hop in route["nexthops"]

@@ -42,15 +42,18 @@ def pack(number: int, record: Record) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-def unpack(data: bytes) -> tuple[list[Record], int]:
-    """The records, and the size in bytes of what holds them: beyond it lies a torn one. Raises JournalDamaged."""
+def unpack(data: bytes, first: int = 0) -> tuple[list[Record], int]:
+    """The records, and the size in bytes of what holds them: beyond it lies a torn one. Raises JournalDamaged.
+
+    `first`: the number that the first of them has in its journal.
+    """
     records: list[Record] = []
     size = 0
     while True:
         end = data.find(b"\n", size)
         if end < 0:
             return records, size
-        records.append(_record(data[size:end], len(records)))
+        records.append(_record(data[size:end], first + len(records)))
         size = end + 1
 
 

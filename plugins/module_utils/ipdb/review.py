@@ -22,14 +22,16 @@ def review(waves: Waves) -> list[str]:
     lines = []
     for step in steps_of(waves):
         notes = [step.interrupts] if step.interrupts else []
-        notes += [f"takes along: {line}" for line in _others(step)]
-        lines.append(f"{step.what}: {step.how}" + (f" ({'; '.join(notes)})" if notes else ""))
+        if step.effects:
+            notes += [f"takes along: {line}" for line in _others(step)]
+        said = f"{step.what}: {step.how}"
+        lines.append(f"{said} ({'; '.join(notes)})" if notes else said)
     return lines
 
 
 def _others(step: Step) -> list[str]:
     """The objects that go with the step's own; what lies on the link itself, its line shows."""
-    named = [(step.lines.what(*place), step.lines.line(*place, False)) for place in step.effects]
+    named = [step.lines.told(*place)[:2] for place in step.effects]
     return [line or what for what, line in dict.fromkeys(named) if what != step.what]
 
 
@@ -39,9 +41,10 @@ def diff(waves: Waves) -> dict[str, str]:
     for step in steps_of(waves):
         for place in ((step.table, step.key), *step.effects):
             places.setdefault(place, step.lines)
-    named = {
-        lines.what(*place): (lines.line(*place, False), lines.line(*place, True)) for place, lines in places.items()
-    }
+    named = {}
+    for place, lines in places.items():
+        what, before, after = lines.told(*place)
+        named[what] = before, after
     changed = [pair for pair in named.values() if pair[0] != pair[1]]
     return {"before": _text(before for before, _unused in changed), "after": _text(after for _unused, after in changed)}
 
@@ -52,5 +55,8 @@ def _text(lines: t.Iterable[str]) -> str:
 
 def sum_of(waves: Waves) -> str:
     """SHA-256 of all that is changed and how: another plan, or another host to begin with, has another one."""
-    told = [[step.what, step.how, step.before, step.after] for step in steps_of(waves)]
+    told = []
+    for step in steps_of(waves):
+        what, before, after = step.told
+        told.append((what, step.how, before, after))
     return hashlib.sha256(json.dumps(told, separators=(",", ":")).encode()).hexdigest()

@@ -16,6 +16,7 @@ from .same import same_route
 
 ABSENT = frozenset((errno.ESRCH, errno.ENOENT, errno.ENODEV))
 THERE = frozenset((errno.EEXIST,))
+BY_GATEWAY = frozenset(("gateway", "via", "nexthops", "nhid"))
 
 
 def plan(draft: Draft) -> None:
@@ -65,7 +66,7 @@ def _regroup(draft: Draft, groups: t.AbstractSet[t.Any]) -> None:
 
 
 def _has_gateway(one: Object) -> bool:
-    return any(name in one for name in ("gateway", "via", "nexthops", "nhid"))
+    return not BY_GATEWAY.isdisjoint(one)
 
 
 def _set(draft: Draft, key: Key, one: Object, now: Object | None) -> None:

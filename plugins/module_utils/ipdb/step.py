@@ -22,8 +22,9 @@ class Lines:
 
     def __init__(self, before: Picture, after: Picture) -> None:
         self.before, self.after = before, after
-        self._lines: dict[t.Any, str] = {}
+        self._told: dict[t.Any, tuple[str, str, str]] = {}
         self._whats: dict[t.Any, str] = {}
+        self._words: t.Any = None
         self._addresses: dict[bool, dict[int, list[Object]]] = {}
 
     def addresses(self, after: bool, index: int) -> list[Object]:
@@ -34,24 +35,28 @@ class Lines:
                 found.setdefault(one["index"], []).append(one)
         return self._addresses[after].get(index, [])
 
-    def line(self, table: str, key: Key, after: bool) -> str:
-        place = (table, key, after)
-        if place not in self._lines:
-            self._lines[place] = self._words().line(self, table, key, after)
-        return self._lines[place]
+    def told(self, table: str, key: Key) -> tuple[str, str, str]:
+        """The object's name, and its lines before and after all steps; "" where it is not there."""
+        found = self._told.get((table, key))
+        if found is None:
+            what, line = self.what(table, key), self._loaded().line
+            found = what, line(self, table, key, False), line(self, table, key, True)
+            self._told[table, key] = found
+        return found
 
     def what(self, table: str, key: Key) -> str:
-        place = (table, key)
-        if place not in self._whats:
-            self._whats[place] = self._words().what(self, table, key)
-        return self._whats[place]
+        found = self._whats.get((table, key))
+        if found is None:
+            found = self._whats[table, key] = self._loaded().what(self, table, key)
+        return found
 
-    @staticmethod
-    def _words() -> t.Any:
+    def _loaded(self) -> t.Any:
         """Loaded when a line is asked for: a plan that is only carried out needs none."""
-        from . import lines
+        if self._words is None:
+            from . import lines
 
-        return lines
+            self._words = lines
+        return self._words
 
 
 class Step(t.NamedTuple):
@@ -82,15 +87,21 @@ class Step(t.NamedTuple):
     @property
     def before(self) -> str:
         """The object's canonical line before all steps; "" where it is not there."""
-        return self.lines.line(self.table, self.key, False)
+        return self.told[1]
 
     @property
     def after(self) -> str:
-        return self.lines.line(self.table, self.key, True)
+        return self.told[2]
+
+    @property
+    def told(self) -> tuple[str, str, str]:
+        """`what`, `before` and `after`."""
+        return self.lines.told(self.table, self.key)
 
     def side_effects(self) -> list[str]:
         """A sentence for each object that the kernel takes along."""
-        return [self.lines.line(table, key, False) or self.lines.what(table, key) for table, key in self.effects]
+        found = [self.lines.told(*place) for place in self.effects]
+        return [before or what for what, before, _unused in found]
 
 
 Wave = t.Tuple[Step, ...]

@@ -54,9 +54,14 @@ def _named(wanting: Wanting, now: Object, want: Wanted) -> Object:
     return out
 
 
+LINKED = frozenset(("dev", "nexthops"))  # fields with names of links
+
+
 def _resolved(wanting: Wanting, want: Wanted) -> Object:
     """The fields with indexes for names of links. Raises WrongRoute."""
-    out = {field: value for field, value in want.fields.items() if field not in ("dev", "nexthops")}
+    if LINKED.isdisjoint(want.fields):
+        return dict(want.fields)
+    out = {field: value for field, value in want.fields.items() if field not in LINKED}
     if want.fields.get("dev"):
         out["oif"] = _index(wanting, want, want.fields["dev"])
     if want.fields.get("nexthops"):
@@ -86,9 +91,15 @@ class Ways:
         self._wanting = wanting
         # By bits of the family and length, the longest first: links by the number of the network.
         self._networks: list[tuple[int, int, dict[int, set[int]]]] | None = None
+        self._links: dict[str, int | None] = {}
 
     def link_to(self, gateway: str) -> int | None:
         """The link in whose network a gateway lies; None where there is none, or more than one as narrow."""
+        if gateway not in self._links:
+            self._links[gateway] = self._find(gateway)
+        return self._links[gateway]
+
+    def _find(self, gateway: str) -> int | None:
         if self._networks is None:
             self._networks = self._read()
         raw = ip_bytes(gateway)
@@ -114,12 +125,13 @@ class Ways:
 
 def _whole(fields: Object, ways: Ways) -> Object:
     """The route as the kernel will show it; `free` says what only it can know."""
-    for hop in fields.get("nexthops") or [fields]:
+    for hop in fields.get("nexthops") or (fields,):
         if hop.get("gateway") and "oif" not in hop:
             found = ways.link_to(hop["gateway"])
             if found is not None:
                 hop["oif"] = found
-    rest = {field: value for field, value in fields.items() if field != "dst"}
+    rest = dict(fields)
+    del rest["dst"]
     try:
         shown = _shown(tuple(rest), tuple(rest.values()))
     except TypeError:  # a list or a dictionary among them: not to be remembered

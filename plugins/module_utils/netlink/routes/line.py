@@ -32,15 +32,18 @@ def line(route: Route, netns: str | None) -> str:
     for field, word, usual in FIELDS:
         if route.get(field, usual) != usual:
             parts.append(f"{word} {route[field]}")
-    parts += [f"{name} {value}" for name, value in (route.get("metrics") or {}).items()]
-    parts += [f"nexthop {' '.join(_way(hop))} weight {hop.get('weight', 1)}" for hop in route.get("nexthops") or ()]
+    if route.get("metrics"):
+        parts += [f"{name} {value}" for name, value in route["metrics"].items()]
+    if route.get("nexthops"):
+        parts += [f"nexthop {' '.join(_way(hop))} weight {hop.get('weight', 1)}" for hop in route["nexthops"]]
     return "  ".join(parts)
 
 
 def _way(hop: Route) -> list[str]:
     via = hop.get("gateway") or (hop.get("via") or {}).get("host")
-    return [
-        *([f"via {via}"] if via else []),
-        *([f"dev {hop['dev']}"] if hop.get("dev") else []),
-        *(["onlink"] if "onlink" in (hop.get("flags") or ()) else []),
-    ]
+    words = [f"via {via}"] if via else []
+    if hop.get("dev"):
+        words.append(f"dev {hop['dev']}")
+    if "onlink" in (hop.get("flags") or ()):
+        words.append("onlink")
+    return words

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import functools
 import typing as t
+from socket import inet_ntop
 
 from ..rtnl import route as rtnl
 from ..rtnl.numbers import FAMILIES
-from ..rtnl.prefix import BITS, parse
+from ..rtnl.prefix import BITS, Prefix, split
 
 Route = t.Dict[str, t.Any]
 Key = t.Tuple[str, str, t.Any, int]
@@ -46,7 +46,8 @@ def key_of(route: Route) -> Key:
 
 def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool) -> list[Wanted]:
     """Checks routes as a task gives them. Raises WrongRoute."""
-    found = [_parse(item, f"routes[{number}]" if batch else "") for number, item in enumerate(items)]
+    alike: Alike = {}
+    found = [_parse(item, f"routes[{number}]" if batch else "", alike) for number, item in enumerate(items)]
     seen: dict[Key, Wanted] = {}
     for wanted in found:
         first = seen.setdefault(wanted.key, wanted)
@@ -57,15 +58,38 @@ def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool) -> list[Wan
     return found
 
 
-def _parse(item: t.Mapping[str, t.Any], where: str) -> Wanted:
+# The checked fields of routes that have all but the destination in common, by the family and all that was given.
+Alike = t.Dict[t.Any, Route]
+
+
+def _parse(item: t.Mapping[str, t.Any], where: str, alike: Alike) -> Wanted:
     def at(option: str) -> str:
         return f"{where}.{option}" if where else option
 
     given = {key: value for key, value in item.items() if value is not None and key != "state"}
-    _check_sense(given, item["state"], at)
+    if not given.get("dst"):
+        raise WrongRoute(f"{at('dst')}: a route needs a destination, such as 192.0.2.0/24 or default")
+    dst, family = _destination(given, at)
+    del given["dst"]
+    key = family, dst == "default", item["state"], *given.items()
+    try:
+        rest = alike.get(key)
+    except TypeError:  # a list or a dictionary among them
+        return Wanted(where, item["state"], family, _fields(given, item["state"], dst, family, where))
+    if rest is None:
+        rest = alike[key] = _fields(given, item["state"], dst, family, where)
+    return Wanted(where, item["state"], family, {**rest, "dst": dst})
+
+
+def _fields(given: t.Mapping[str, t.Any], state: str, dst: str, family: str, where: str) -> Route:
+    """What is given beside the destination, checked, as the kernel will show it. Raises WrongRoute."""
+
+    def at(option: str) -> str:
+        return f"{where}.{option}" if where else option
+
+    _check_sense(given, state, at)
     fields: Route = {key: given[key] for key in PLAIN if key in given}
-    fields["dst"], family = _destination(given, at)
-    fields["family"] = family
+    fields.update(dst=dst, family=family)
     if "table" in given:
         fields["table"] = int(given["table"]) if given["table"].isdigit() else given["table"]
     if "metric" in given:
@@ -81,7 +105,7 @@ def _parse(item: t.Mapping[str, t.Any], where: str) -> Wanted:
         ]
     if "dev" in given:
         fields["dev"] = given["dev"]
-    return Wanted(where, item["state"], family, _canonical(fields, where))
+    return _canonical(fields, where)
 
 
 def _destination(given: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> tuple[str, str]:
@@ -92,38 +116,32 @@ def _destination(given: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> tu
         told = ["inet6" if ":" in address else "inet" for address in addresses if address]
         return "default", given.get("family") or (told[0] if told else "inet")
     try:
-        prefix = parse(given["dst"])
+        number, raw, length = split(given["dst"])
     except ValueError as error:
         raise WrongRoute(f"{at('dst')}: {error}") from None
-    bits = BITS[prefix.family]
-    network = int.from_bytes(prefix.raw, "big") >> (bits - prefix.length) << (bits - prefix.length)
-    if network != int.from_bytes(prefix.raw, "big"):
-        base = prefix._replace(raw=network.to_bytes(bits // 8, "big"))
+    bits, family = BITS[number], FAMILIES[number]
+    host = int.from_bytes(raw, "big") & ((1 << (bits - length)) - 1)
+    if host:
+        base = Prefix(number, (int.from_bytes(raw, "big") - host).to_bytes(bits // 8, "big"), length)
         raise WrongRoute(f"{at('dst')}: {given['dst']} is an address in {base}, not a network")
-    family = FAMILIES[prefix.family]
     if given.get("family", family) != family:
         raise WrongRoute(f"{at('family')}: {given['dst']} is not of {given['family']}")
-    if prefix.length == 0:
+    if length == 0:
         return "default", family
-    return (prefix.address if prefix.length == bits else str(prefix)), family
+    address = inet_ntop(number, raw)
+    return (address if length == bits else f"{address}/{length}"), family
 
 
 def _canonical(fields: Route, where: str) -> Route:
     """`fields` with the values that the kernel will show for them."""
-    rest = {key: value for key, value in fields.items() if key != "dst"}
     try:
-        try:
-            return {"dst": fields["dst"], **_canonical_rest(tuple(rest), tuple(rest.values()))}
-        except TypeError:  # a list or a dictionary among them: not to be remembered
-            return {"dst": fields["dst"], **_canonical_rest.__wrapped__(tuple(rest), tuple(rest.values()))}
+        return _answered(fields)
     except ValueError as error:
         raise WrongRoute(f"{where}: {error}" if where else str(error)) from None
 
 
-@functools.lru_cache(maxsize=1024)
-def _canonical_rest(names: tuple[str, ...], values: tuple[t.Any, ...]) -> Route:
-    """All but the destination, which repeats among many routes. Raises ValueError."""
-    fields = dict(zip(names, values))
+def _answered(fields: Route) -> Route:
+    """Raises ValueError."""
     body = rtnl.new({key: value for key, value in fields.items() if key not in ("dev", "nexthops")}).body
     hops = [{key: value for key, value in hop.items() if key != "dev"} for hop in fields.get("nexthops", ())]
     if hops:
@@ -134,8 +152,6 @@ def _canonical_rest(names: tuple[str, ...], values: tuple[t.Any, ...]) -> Route:
 
 
 def _check_sense(given: t.Mapping[str, t.Any], state: str, at: t.Callable[[str], str]) -> None:
-    if not given.get("dst"):
-        raise WrongRoute(f"{at('dst')}: a route needs a destination, such as 192.0.2.0/24 or default")
     ways = [name for name in ("gateway", "nexthops", "nhid") if given.get(name)]
     if len(ways) > 1:
         raise WrongRoute(f"{at(ways[1])}: {ways[0]} is given too, and a route goes one way")
