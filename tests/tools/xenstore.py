@@ -20,7 +20,7 @@ from prepare import GUEST, XENSTORE, packages
 from process import last_lines, run
 
 TESTS = "tests/xenstore"
-FILES = ("test_seed.py", "test_store.py", "test_transactions.py", "test_dom0.py")
+FILES = ("test_seed.py", "test_store.py", "test_transactions.py", "test_task.py", "test_dom0.py")
 IN_DOM0 = Tests(
     "xenstore dom0",
     (f"{TESTS}/", "tests/testbed/xen/"),

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.testbed.xen import guest
-from tests.xenstore.conftest import AnyDaemon, client_of, stock
+from tests.xenstore.conftest import AnyDaemon, client_of, connection_to, stock
 
 if t.TYPE_CHECKING:
     from tests.testbed.xen import daemons
@@ -43,6 +43,7 @@ class Tasks:
         self.daemon = daemon
         at = str(daemon.socket)
         self.way = {"xenbus": at, "socket": None} if daemon.socket.is_char_device() else {"socket": at, "xenbus": None}
+        self.most = connection_to(daemon).payload_max
         self.hidden: list[str] = []
 
     def apply(self, check: bool = False, **params: t.Any) -> dict[str, t.Any]:
@@ -140,11 +141,17 @@ def differing(one: Model, other: Model) -> set[str]:
 _number = itertools.count()
 
 
+@pytest.fixture
+def domain5(daemon: daemons.Daemon) -> None:
+    """To give permissions to."""
+    guest.RingConnection(daemon.folder, 5)
+
+
+@pytest.mark.usefixtures("domain5")
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(first=trees, second=trees)
 def test_generated_trees(tasks: Tasks, top: bytes, first: t.Any, second: t.Any) -> None:
     """Written, read, changed, purged, restored and removed: equal each time, and the second run changes nothing."""
-    guest.RingConnection(tasks.daemon.folder, 5)  # a domain to give permissions to
     path = f"{top.decode()}/{next(_number)}"
     now: Model = {}
     steps: list[tuple[dict[str, t.Any], t.Callable[[Model], Model]]] = [
@@ -223,7 +230,7 @@ def test_secrets(tasks: Tasks, top: bytes) -> None:
     gone = tasks.apply(path=path, state="absent", secrets=["password"])
     assert "secret, " not in gone["diff"]["before"]
     assert "new-secret" not in str(gone)
-    with pytest.raises(WrongNode, match=r"tree\.password: .* 4096 at most") as caught:
+    with pytest.raises(WrongNode, match=rf"tree\.password: .* {tasks.most} at most") as caught:
         tasks.apply(path=path, tree={"password": "s3cret" * 1000}, secrets=["password"])
     assert "s3cret" not in str(caught.value)
 
@@ -264,7 +271,7 @@ def test_a_snapshot_to_another_place(tasks: Tasks, top: bytes) -> None:
 def test_a_failure_leaves_nothing(tasks: Tasks, top: bytes) -> None:
     """One node of many is refused by the daemon, here for its size."""
     path = top.decode()
-    tree = {**{f"n{number}": "x" for number in range(200)}, "no": "x" * (4096 - len(path) - 4)}
+    tree = {**{f"n{number}": "x" for number in range(200)}, "no": "x" * (tasks.most - len(path) - 4)}
     if tasks.daemon.kind == "c":  # which takes any value; what it refuses is a domain that is not there
         tree["no"] = {".permissions": ["n999"]}
     with pytest.raises(spine.ChangeFailed, match=r"/no: create.*undone again"):
