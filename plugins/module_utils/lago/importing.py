@@ -141,7 +141,7 @@ class _Importing:
             stream = tar.extractfile(member)
             if stream is None:
                 raise ArchiveError(f"{file.name} cannot be read")
-            self._one(file, t.cast(t.IO[bytes], stream))
+            self._one(file, stream)
             self._prefix.progress(f"imported {file.name}")
 
     def _place(self, file: File) -> str:

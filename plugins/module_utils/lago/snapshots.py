@@ -246,8 +246,8 @@ def write_to(env: VirtEnv, new: t.Iterable[Layer]) -> None:
 
 
 def needed_files(env: VirtEnv) -> set[str]:
-    """All files that the VMs or a snapshot need."""
-    found: set[str] = set()
+    """All files that the VMs or a snapshot need; kernels too, which lie among them in a lab that was imported."""
+    found = {path for domain in env.lab.domains.values() for path in (domain.kernel, domain.initrd)}
     for thing in env.standing().things.values():
         if thing.kind == "disk":
             vm, disk = thing.name.split("/", 1)
@@ -324,7 +324,8 @@ def fold_needless(prefix: Prefix, journal: Journal) -> None:
     }
     for thing in reversed(things(journal)):
         chain = _current(env, thing)
-        if chain and chain[0][0] == thing.detail["path"] not in kept and chain[1][0] not in kept:
+        written = bool(chain) and chain[0][0] == thing.detail["path"]
+        if written and not kept.intersection((chain[0][0], chain[1][0])):
             remove(prefix, journal, thing)
 
 

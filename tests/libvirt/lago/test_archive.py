@@ -304,7 +304,8 @@ def test_an_image_cannot_choose_a_file_to_stand_on(host: Host, kept: Path, packe
     archive = repacked(kept, described(packed, "images/one_root.qcow2", image.read_bytes()))
     import_lab(other.paths.prefix(), archive, host.settings)
     for path, _unused in other.virt_env.get_vm("one").disks()[0].chain:
-        assert str(kept) not in subprocess.run(["qemu-img", "info", path], capture_output=True, text=True).stdout
+        told = subprocess.run(["qemu-img", "info", path], capture_output=True, text=True, check=True).stdout
+        assert str(kept) not in told
     data = bytearray(image.read_bytes())
     struct.pack_into(">Q", data, 72, 1 << 2)  # its data are in another file
     third = host.prefix("third")
