@@ -6,7 +6,7 @@
     {"name": "lab", "templates": {"el7": {"versions": {"v1": {"source": "web", "handle": "el7/v1.qcow2",
      "timestamp": 1}}}}, "sources": {"web": {"type": "http", "args": {"baseurl": "http://..."}}}}
 
-A source is of type http (`baseurl`) or file (`root`).
+A source is of type http (`baseurl`), file (`root`) or debootstrap (see there).
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ from .. import config, files
 from ..errors import TemplateError
 from . import http
 from .digests import Digests
-from .providers import FileSystemTemplateProvider, HttpTemplateProvider, Provider
+from .providers import FileSystemTemplateProvider, HttpTemplateProvider
+
+if t.TYPE_CHECKING:
+    from .debootstrap import DebootstrapProvider
+    from .providers import Provider as Fetching
+
+    Provider = t.Union[Fetching, DebootstrapProvider]
 
 LARGEST = 16 << 20  # bytes of a repository's file
-SOURCES: t.Dict[str, t.Tuple[t.Callable[[str], Provider], str]] = {
+SOURCES: t.Dict[str, t.Tuple[t.Callable[[str], Fetching], str]] = {
     "http": (HttpTemplateProvider, "baseurl"),
     "file": (FileSystemTemplateProvider, "root"),
 }
@@ -130,8 +136,12 @@ class TemplateRepository:
         place = f"sources.{name}"
         found = _dictionary(place, spec)
         kind = found.get("type")
+        if kind == "debootstrap":
+            from .debootstrap import DebootstrapProvider
+
+            return DebootstrapProvider(_dictionary(f"{place}.args", found.get("args", {})))
         if kind not in SOURCES:
-            raise TemplateError(f"{place}.type has to be one of {', '.join(SOURCES)}, not {kind!r}")
+            raise TemplateError(f"{place}.type has to be one of {', '.join(SOURCES)}, debootstrap, not {kind!r}")
         make, argument = SOURCES[kind]
         value = _text(f"{place}.args.{argument}", _dictionary(f"{place}.args", found.get("args")).get(argument))
         if kind == "file" and self._path and "://" not in self._path:
