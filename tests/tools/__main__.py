@@ -89,7 +89,7 @@ def _stage(name: str, only: Sequence[str]) -> Stage:
 def run_quickstart(options: argparse.Namespace) -> int:
     need_root("make run")
     say("== prepare")
-    prepare(GUEST)
+    prepare(GUEST, LIBVIRT)
     quickstart(options.guests or ["debian"], options.keep)
     return 0
 
