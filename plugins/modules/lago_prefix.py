@@ -139,14 +139,12 @@ EXAMPLES = r"""
       domains:
         server: &vm
           memory: 1024
-          groups: [servers]
+          groups: [web]
           nics:
             - net: mgmt
           disks:
             - {name: root, type: template, template_name: debian12, dev: vda, format: qcow2}
-        client:
-          <<: *vm
-          groups: [clients]
+        client: *vm
       nets:
         mgmt:
           management: true
