@@ -114,12 +114,20 @@ class _Exporting:
 
     def _chains(self, snapshot: str) -> Chains:
         env = self._prefix.virt_env
-        if snapshot:
-            return {vm: dict(part["chains"]) for vm, part in whole(env, snapshot).items()}
-        return {
-            name: {disk.name: [list(part) for part in disk.chain] for disk in disks_of(vm)}
+        own = {thing.name for thing in self._things("disk") if thing.detail.get("own", True)}
+        cds = {
+            name: {one.name: [*one.chain] for one in vm.disks() if one.cdrom and f"{name}/{one.name}" in own}
             for name, vm in env.get_vms().items()
         }
+        if snapshot:
+            return {vm: {**part["chains"], **cds[vm]} for vm, part in whole(env, snapshot).items()}
+        return {
+            name: {**{disk.name: [list(part) for part in disk.chain] for disk in disks_of(vm)}, **cds[name]}
+            for name, vm in env.get_vms().items()
+        }
+
+    def _things(self, kind: str) -> list[Thing]:
+        return [thing for thing in self._prefix.standing().things.values() if thing.kind == kind]
 
     def _flattened(self, chains: Chains, folder: str) -> Chains:
         done: Chains = {}
@@ -128,6 +136,9 @@ class _Exporting:
             forms = {disk.name: disk.format for disk in domains[vm].disks}
             for disk, chain in disks.items():
                 form = forms[disk]
+                if form == "iso":
+                    done.setdefault(vm, {})[disk] = chain
+                    continue
                 path = os.path.join(folder, os.path.basename(self._prefix.paths.disk(vm, disk, form)))
                 qemu_img("convert", "-q", "-f", chain[0][1], "-O", form, "--", chain[0][0], path)
                 done.setdefault(vm, {})[disk] = [[path, form]]
@@ -156,7 +167,7 @@ class _Exporting:
             for name, one in snapshots.get("taken", {}).items()
         }
         disks = {vm: self._named_all(of_vm) for vm, of_vm in chains.items()}
-        self._boot_files(spec)
+        self._files_of_host(spec)
         for key in KEYS:
             self._add(os.path.join(self._prefix.paths.prefix(), key), "", key)
         listed = sorted(self._files.values(), key=lambda file: file.name)
@@ -185,19 +196,28 @@ class _Exporting:
         name = f"images/{base}"
         return name if own and manifest.MEMBER.match(name) and name not in self._members else f"below/{sha256}"
 
-    def _boot_files(self, spec: dict[str, t.Any]) -> None:
-        """Kernels and ram disks of guests without a boot loader come along, and lie in the lab's folder then."""
+    def _files_of_host(self, spec: dict[str, t.Any]) -> None:
+        """Kernels, ram disks and CDs that are files of this host come along, and lie in the lab's folder then."""
         for vm, domain in self._prefix.virt_env.lab.domains.items():
             for key in ("kernel", "initrd"):
                 path = getattr(domain, key)
                 if path:
-                    spec["domains"][vm][key] = f"$LAGO_PREFIX_PATH/images/{os.path.basename(self._add(path, ''))}"
+                    spec["domains"][vm][key] = self._elsewhere(path)
+            for disk in domain.disks:
+                if disk.cdrom and disk.type == "file" and not disk.make_a_copy and not disk.url:
+                    said = [one for one in spec["domains"][vm].get("disks", ()) if one.get("name") == disk.name]
+                    if not said:
+                        raise ArchiveError(f"domains.{vm}: its CD {disk.name} has to be said of it, not of a prototype")
+                    said[0]["path"] = self._elsewhere(disk.path)
+
+    def _elsewhere(self, path: str) -> str:
+        return f"$LAGO_PREFIX_PATH/images/{os.path.basename(self._add(path, ''))}"
 
     def _templates(self) -> dict[str, dict[str, t.Any]]:
         """Those that a file in it is."""
         found = {}
-        for thing in self._prefix.standing().things.values():
-            file = self._files.get(thing.detail.get("path", "")) if thing.kind == "template" else None
+        for thing in self._things("template"):
+            file = self._files.get(thing.detail.get("path", ""))
             if file is not None:
                 found[thing.name] = {"name": file.name, "metadata": thing.detail.get("metadata") or {}}
         return found

@@ -120,15 +120,33 @@ class _Importing:
         found = {}
         for vm, domain in spec.domains.items():
             for disk in domain.disks:
-                if not disk.cdrom:
-                    base = os.path.basename(paths.disk(vm, disk.name, disk.format))
-                    found[f"images/{base}"] = (domain, disk)
+                place = f"domains.{vm}.disks.{disk.name}"
+                detail = disk_detail(paths, domain, disk)
+                if detail["own"]:
+                    name = f"images/{os.path.basename(detail['path'])}"
+                    self._check_there(place, name)
+                    found[name] = (domain, disk)
                     self._devs[vm, disk.name] = disk.dev
+                else:
+                    self._check_place(place, detail["path"])
+            for key in ("kernel", "initrd"):
+                if getattr(domain, key):
+                    self._check_place(f"domains.{vm}.{key}", getattr(domain, key))
         for vm, disks in self._made.disks.items():
             for name in disks:
                 if (vm, name) not in self._devs:
                     raise ArchiveError(f"the manifest has the disk {name} of {vm}, which is not in its init file")
         return found
+
+    def _check_there(self, place: str, name: str) -> None:
+        if not self._formats.get(name):
+            raise ArchiveError(f"{place}: its file {name} is not in the archive")
+
+    def _check_place(self, place: str, path: str) -> None:
+        """No guest of an archive gets a file of this host that was not in it."""
+        folder, name = os.path.split(os.path.normpath(path))
+        if folder != self._prefix.paths.images() or not {f"images/{name}", f"below/{name}"} & self._formats.keys():
+            raise ArchiveError(f"{place}: {path} is no file of the archive")
 
     def take(self, tar: tarfile.TarFile) -> None:
         """All members, in the order of the manifest: what is below comes first."""

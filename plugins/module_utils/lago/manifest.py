@@ -76,7 +76,7 @@ def unpack(raw: bytes) -> Manifest:
         _check(made)
     except ArchiveError as error:
         raise ArchiveError(f"the manifest: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ArchiveError(f"the manifest is not as it was written: {error!r}") from None
     return made
 

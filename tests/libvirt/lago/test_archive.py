@@ -127,6 +127,38 @@ def test_standalone_has_one_file_a_disk_and_no_snapshots(host: Host, kept: Path)
     assert [len(vm.disks()[0].chain) for vm in other.virt_env.get_vms().values()] == [1, 1]
 
 
+def test_cds_come_along(host: Host, kept: Path) -> None:
+    conf = without_nics(lab("one"))
+    (kept / "tools.iso").write_bytes(b"tools" * 4096)
+    cd = {"type": "file", "path": str(kept / "tools.iso"), "format": "iso"}
+    conf["domains"]["one"]["disks"] += [
+        {**cd, "name": "own", "dev": "sdb", "make_a_copy": True},
+        {**cd, "name": "placed", "dev": "sdc"},
+    ]
+    prefix = host.prefix()
+    prefix.virt_conf(conf)
+    for standalone in (False, True):
+        archive = str(kept / "lab.tar")
+        prefix.export(archive, standalone=standalone)
+        os.rename(kept / "tools.iso", kept / "away.iso")
+        other = host.prefix("other")
+        import_lab(other.paths.prefix(), archive, host.settings)
+        other.start()
+        files = [disk.chain[0][0] for disk in other.virt_env.get_vm("one").disks() if disk.cdrom]
+        assert [Path(path).read_bytes()[:5] for path in files] == [b"tools"] * 2
+        assert {os.path.dirname(path) for path in files} == {other.paths.images()}
+        other.create_snapshots("x")
+        other.revert_snapshots("x")
+        check_whole_but_cds(other)
+        other.destroy()
+        os.rename(kept / "away.iso", kept / "tools.iso")
+
+
+def check_whole_but_cds(prefix: Prefix) -> None:
+    prefix.forget()
+    assert states(prefix) == {"one": "running"}
+
+
 def test_subnets_that_the_file_says_are_changed_when_asked_for(host: Host, kept: Path) -> None:
     conf = lab("one", bootstrap=False)
     conf["nets"]["mgmt"]["gw"] = "192.168.203.1"
@@ -233,7 +265,30 @@ def another_disk(found: t.Any) -> None:
     found["disks"]["other"] = found["disks"].pop("one")
 
 
+def kernel_of_the_host(found: t.Any) -> None:
+    found["spec"]["domains"]["one"]["kernel"] = "/etc/hostname"
+
+
+def cd_of_the_host(found: t.Any) -> None:
+    cd = {"name": "cd", "type": "file", "path": "/etc/hostname", "dev": "sdb", "format": "iso"}
+    found["spec"]["domains"]["one"]["disks"].append(cd)
+
+
+def disk_of_the_host(found: t.Any) -> None:
+    found["spec"]["domains"]["one"]["disks"][0].update(type="file", path="/etc/hostname", format="raw")
+
+
+def copy_of_the_host(found: t.Any) -> None:
+    cd = {"name": "cd", "type": "file", "path": "/etc/hostname", "dev": "sdb", "format": "iso", "make_a_copy": True}
+    found["spec"]["domains"]["one"]["disks"].append(cd)
+
+
 MANIFESTS = {
+    "a kernel of the host": kernel_of_the_host,
+    "a CD of the host": cd_of_the_host,
+    "a disk of the host": disk_of_the_host,
+    "a copy of a file of the host": copy_of_the_host,
+    "a number without an end": lambda found: found.update(time=float("inf")),
     "another format": lambda found: found.update(format="zip"),
     "a later version": lambda found: found.update(version=2),
     "no files": lambda found: found.pop("files"),
