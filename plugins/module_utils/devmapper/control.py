@@ -14,7 +14,7 @@ import typing as t
 
 from . import constants as c
 from .errors import DmError, DmRefused, DmTimeout
-from .header import START, Answer, Request, build, parse
+from .header import NAME_AT, START, Answer, Request, build, parse, renamed
 from .mangle import unmangle
 from .payload import decode_message, encode_message
 
@@ -22,6 +22,8 @@ CONTROL = "/dev/mapper/control"
 REQUEST = 3 << 30 | START << 16 | 0xFD << 8  # _IOWR(0xfd, command, struct dm_ioctl)
 FIRST, STEP, LARGEST = 1 << 11, 16, 1 << 30  # bytes of the buffer: at first, times when it is full, at most
 LINE = 64  # bytes that a line of a table or status mostly fits in: a header and a few words
+SMALL = 1 << 10  # bytes that the answers of hundreds of devices mostly fit in
+ZEROS = bytes(1 << 14)
 CONTROL_MAJOR, CONTROL_MINOR = 10, 236  # linux/miscdevice.h: opening it loads the driver
 
 
@@ -77,7 +79,27 @@ class ControlDevice:
             raise DmRefused(error.errno or errno.EIO, request.command, unmangle(request.device)) from None
         finally:
             if request.flags & c.SECURE_DATA:
-                buffer[:] = bytes(len(buffer))
+                _wipe(buffer)
+
+    def ask_each(self, request: Request, names: t.Iterable[str]) -> t.Iterator[Answer | None]:
+        """Carries out one command that reads for each device: hundreds of requests, which are the same but for a name.
+
+        None is for `ask` to explain: the kernel refused it, or the answer is a large one. Raises DmValueError.
+        """
+        buffer, command = build(request, SMALL), REQUEST | request.command
+        head = bytes(buffer[:NAME_AT])
+        try:
+            for name in names:
+                buffer[:START] = head + renamed(name)
+                try:
+                    fcntl.ioctl(self.fd, command, buffer, True)
+                    answer = parse(buffer)
+                except OSError:
+                    yield None
+                else:
+                    yield None if answer.flags & c.BUFFER_FULL else answer
+        finally:
+            _wipe(buffer)
 
     def wait_any(self, seconds: float) -> None:
         """Waits until anything happened to any device since `arm`. Raises DmTimeout."""
@@ -89,6 +111,11 @@ class ControlDevice:
     def arm(self) -> None:
         """From now on every event makes `wait_any` return (Linux 4.13 on)."""
         self.ask(Request(c.DEV_ARM_POLL))
+
+
+def _wipe(buffer: bytearray) -> None:
+    for place in range(0, len(buffer), len(ZEROS)):
+        buffer[place : place + len(ZEROS)] = ZEROS[: len(buffer) - place]
 
 
 def _make_node(path: str) -> None:

@@ -17,6 +17,7 @@ from .errors import DmDecodeError, DmValueError
 
 HEADER = struct.Struct("=3I3Ii3IQ128s129s7x")  # 312 bytes
 START = HEADER.size
+NAME_AT = 48
 
 
 class Request(t.NamedTuple):
@@ -91,6 +92,11 @@ def build(request: Request, size: int = 0) -> bytearray:
     return buffer
 
 
+def renamed(name: str) -> bytes:
+    """The header from NAME_AT on, for a request about the device `name`. Raises DmValueError."""
+    return _field(name, c.NAME_LENGTH, "name").ljust(START - NAME_AT, b"\0")
+
+
 def _field(text: str, limit: int, kind: str) -> bytes:
     raw = text.encode("utf-8", "surrogateescape")
     if len(raw) > limit:
@@ -104,13 +110,13 @@ def parse(data: t.Union[bytes, bytearray]) -> Answer:
     """What the kernel left in the buffer. Raises DmDecodeError."""
     if len(data) < START:
         raise DmDecodeError(f"a device-mapper answer of {len(data)} bytes, less than its header")
-    (*version, size, start, count, opened, flags, event_nr, _padding, dev, name, uuid) = HEADER.unpack_from(data)
+    one, two, three, size, start, count, opened, flags, event_nr, _pad, dev, name, uuid = HEADER.unpack_from(data)
     if start == 0 or size < start:
         size = start = 0  # a header alone
     elif size > len(data):
         raise DmDecodeError(f"a device-mapper answer says that it is {size} bytes long in a buffer of {len(data)}")
     return Answer(
-        (version[0], version[1], version[2]),
+        (one, two, three),
         count,
         opened,
         flags,

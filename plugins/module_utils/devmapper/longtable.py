@@ -31,11 +31,11 @@ def columns(rows: t.Iterable[t.Sequence[t.Any]], many: int) -> Columns:
 def decode(data: bytes, count: int) -> tuple[list[tuple[int, int, str, str]], int]:
     """The first of `count` lines of a table or status, and where the next one begins.
 
-    It ends early, without an error, at whatever is not simple: that is read line by line.
+    It ends early, without an error, at whatever is not simple: that is read line by line. So is the last line, which
+    the kernel does not fill up.
     """
     lines: list[t.Any] = []
     place, most = 0, AT_FIRST
-    data += bytes(7)  # the kernel does not fill up the last line
     while len(lines) < count:
         step = NEXT.unpack_from(data, place)[0] - place if len(data) - place >= SPEC_SIZE else 0
         many = min(most, count - len(lines), (len(data) - place) // step if step > SPEC_SIZE else 0)

@@ -98,30 +98,22 @@ def _padded(field: bytes) -> str:
 
 
 def _string(data: bytes, place: int) -> str:
-    """The text at `place`, which ends with a NUL."""
-    if place > len(data):
-        raise WireError(f"a text at {place} in {len(data)} bytes")
-    end = data.find(b"\0", place)
-    if end < 0:
-        raise WireError(f"the text at {place} has no end")
-    return data[place:end].decode("utf-8", "surrogateescape")
+    """The text at `place`, which ends with a NUL. Raises ValueError."""
+    return data[place : data.index(0, place)].decode("utf-8", "surrogateescape")
 
 
 def decode_names(answer: Answer) -> list[Listed]:
     """The devices of LIST_DEVICES."""
     data, found, place = answer.payload, [], 0
-    event, numbered = _event, answer.version >= (4, 37, 0)
     # With no device at all there is one empty record, or nothing.
     if len(data) < NAMED.size:
         return []
+    numbered = answer.version >= (4, 37, 0)
     with _Decoding("list of devices"):
         while True:
             dev, step = NAMED.unpack_from(data, place)
-            begin = place + NAMED.size
-            end = data.index(0, begin)
             if dev:
-                name = data[begin:end].decode("utf-8", "surrogateescape")
-                found.append(Listed(name, huge_decode(dev), *(event(data, (end + 8) & ~7) if numbered else (None, ""))))
+                found.append(_listed(data, place + NAMED.size, dev, numbered))
             if step == 0:
                 return found
             if step < NAMED.size:
@@ -129,9 +121,15 @@ def decode_names(answer: Answer) -> list[Listed]:
             place += step
 
 
-def _event(data: bytes, place: int) -> tuple[int, str]:
-    event_nr, flags = EVENT.unpack_from(data, place)
-    return event_nr, _string(data, place + EVENT.size) if flags & c.HAS_UUID else ""
+def _listed(data: bytes, begin: int, dev: int, numbered: bool) -> Listed:
+    end = data.index(0, begin)
+    name = data[begin:end].decode("utf-8", "surrogateescape")
+    if not numbered:
+        return Listed(name, huge_decode(dev), None, "")
+    after = (end + 8) & ~7
+    event_nr, flags = EVENT.unpack_from(data, after)
+    uuid = _string(data, after + EVENT.size) if flags & c.HAS_UUID else ""
+    return Listed(name, huge_decode(dev), event_nr, uuid)
 
 
 def decode_versions(answer: Answer) -> dict[str, tuple[int, int, int]]:

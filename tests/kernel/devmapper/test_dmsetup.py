@@ -12,6 +12,7 @@ import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices.mapper import Mapper
 
 from tests.kernel.devmapper.host import DISKS, Host, dmsetup
 
@@ -151,3 +152,18 @@ def test_a_table_of_thousands_of_lines(host: Host) -> None:
     host.run(name=host.name(), table=lines)
     assert host.table(host.name()) == lines
     assert not host.run(name=host.name(), table=lines)["changed"]
+
+
+def test_one_pass_finds_each_device_as_it_is_alone(host: Host) -> None:
+    """Small tables, one that is too large for the pass's buffer, one that waits, and none at all."""
+    sizes = {"a": 1, "large": 100, "b": 3}
+    for rest, size in sizes.items():
+        host.run(name=host.name(rest), table=[f"{n * 8} 8 linear {number(DISKS[0])} {n * 8}" for n in range(size)])
+    names = [host.name(rest) for rest in (*sizes, "waiting", "gone")]
+    dmsetup("create", "--notable", names[3])
+    dmsetup("load", names[3], "--table", "0 8 error")
+    with Mapper() as mapper:
+        assert mapper.tables(names) == [mapper.table(name) for name in names]
+        assert [found and len(found[1]) for found in mapper.tables(names)] == [1, 100, 3, 0, None]
+    assert [len(device["table"]) for device in host.info(name=names)["devices"]] == [1, 100, 3, 0]
+    assert host.device(names[3])["waiting"][0]["type"] == "error"

@@ -47,15 +47,10 @@ def run(params: t.Mapping[str, t.Any], hide: t.Callable[[str], None]) -> dict[st
             known = {mangle.mangle(name, mode): _number(name, value) for name, value in params["events"].items()}
             out["events"] = {line.plain(name): number for name, number in reader.wait(known, params["timeout"]).items()}
         picture = Picture({one.name: one for one in reader.devices()}, {})
-        devices = []
-        for listed in _asked(reader, params, mode, picture):
-            found = look(reader, listed)
-            if found is None:
-                continue
-            for key in secrets.keys([*found.live, *found.inactive]):
-                hide(key)
-            devices.append(_device(reader, found, picture, gather))
-        out["devices"] = devices
+        devices = look(reader, _asked(reader, params, mode, picture))
+        for key in secrets.keys(one for found in devices for one in (*found.live, *found.inactive)):
+            hide(key)
+        out["devices"] = [_device(reader, found, picture, gather) for found in devices]
         if "tree" in gather:
             out["tree"] = _tree(reader, picture)
         if "targets" in gather or params["target_types"]:
@@ -86,16 +81,16 @@ def _device(reader: Reader, found: Found, picture: Picture, gather: t.Collection
     elif found.inactive:
         out["waiting"] = line.shown_table(found.inactive, picture)
     if "status" in gather:
-        out["status"] = [_status(one) for one in _statuses(reader, found)]
+        out["status"] = _statuses(reader, found)
     if "deps" in gather:
         out["deps"] = [picture.shown(dev_text(dev)) for dev in reader.deps(found.listed.name)]
     return out
 
 
-def _statuses(reader: Reader, found: Found) -> list[Line]:
+def _statuses(reader: Reader, found: Found) -> list[dict[str, t.Any]]:
     if all(kind in status.SILENT for _start, _length, kind, _params in found.live):
-        return [(*one[:3], "") for one in found.live]
-    return reader.target_status(found.listed.name)
+        return [{"start": one[0], "length": one[1], "type": one[2], "text": ""} for one in found.live]
+    return [_status(one) for one in reader.target_status(found.listed.name)]
 
 
 def _status(one: Line) -> dict[str, t.Any]:

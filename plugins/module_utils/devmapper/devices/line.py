@@ -62,21 +62,22 @@ def plain(name: str) -> str:
 
 def shown(found: Found, picture: Picture) -> dict[str, t.Any]:
     """A device as the modules return it."""
-    out: dict[str, t.Any] = {
-        "name": plain(found.listed.name),
-        "uuid": plain(found.listed.uuid) or None,
-        "path": MAPPER + found.listed.name,
-        "dev": dev_text(found.dev),
-        "state": state_of(found),
-        "readonly": found.has(c.READONLY),
-        "open_count": found.answer.open_count,
-        "event_nr": found.answer.event_nr,
-        "deferred_remove": found.has(c.DEFERRED_REMOVE),
-        "live_table": found.has(c.ACTIVE_PRESENT),
-        "inactive_table": found.has(c.INACTIVE_PRESENT),
+    listed, answer = found.listed, found.answer
+    flags = answer.flags
+    return {
+        "name": mangle.unmangle(listed.name),
+        "uuid": mangle.unmangle(listed.uuid) or None,
+        "path": MAPPER + listed.name,
+        "dev": dev_text(listed.dev),
+        "state": "suspended" if flags & c.SUSPEND else "active",
+        "readonly": bool(flags & c.READONLY),
+        "open_count": answer.open_count,
+        "event_nr": answer.event_nr,
+        "deferred_remove": bool(flags & c.DEFERRED_REMOVE),
+        "live_table": bool(flags & c.ACTIVE_PRESENT),
+        "inactive_table": bool(flags & c.INACTIVE_PRESENT),
         "table": shown_table(found.live, picture),
     }
-    return out
 
 
 def shown_table(lines: t.Sequence[Line], picture: Picture) -> list[dict[str, t.Any]]:

@@ -76,21 +76,20 @@ class Picture:
 def observe(reader: Reader, names: t.Iterable[str], uuids: t.Iterable[str]) -> Picture:
     """Raises DmError."""
     listed = {one.name: one for one in reader.devices()}
-    asked = [*names, *filter(None, (reader.name_of(uuid) for uuid in uuids))]
-    found = {}
-    for name in dict.fromkeys(asked):
-        one = look(reader, listed[name]) if name in listed else None
-        if one is not None:
-            found[name] = one
-    return Picture(listed, found)
+    asked = dict.fromkeys([*names, *filter(None, (reader.name_of(uuid) for uuid in uuids))])
+    found = look(reader, [listed[name] for name in asked if name in listed])
+    return Picture(listed, {one.listed.name: one for one in found})
 
 
-def look(reader: Reader, listed: Listed) -> Found | None:
-    """None where the device has gone meanwhile."""
-    both = reader.table(listed.name)
-    if both is None:
-        return None
-    answer, live = both
-    waiting = reader.table(listed.name, inactive=True) if answer.flags & c.INACTIVE_PRESENT else None
-    listed = listed._replace(uuid=answer.uuid)  # a list has none before Linux 5.12
-    return Found(listed, answer, live if answer.flags & c.ACTIVE_PRESENT else [], waiting[1] if waiting else [])
+def look(reader: Reader, listed: t.Sequence[Listed]) -> list[Found]:
+    """Without those that have gone meanwhile."""
+    tables = reader.tables([one.name for one in listed])
+    return [_found(reader, one, *both) for one, both in zip(listed, tables) if both is not None]
+
+
+def _found(reader: Reader, listed: Listed, answer: Answer, live: list[Line]) -> Found:
+    flags = answer.flags
+    waiting = reader.table(listed.name, inactive=True) if flags & c.INACTIVE_PRESENT else None
+    if listed.uuid != answer.uuid:  # a list has none before Linux 5.12
+        listed = listed._replace(uuid=answer.uuid)
+    return Found(listed, answer, live if flags & c.ACTIVE_PRESENT else [], waiting[1] if waiting else [])

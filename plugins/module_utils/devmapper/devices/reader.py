@@ -15,6 +15,9 @@ from ..control import ControlDevice
 from ..errors import DmRefused, DmTimeout
 from ..header import Answer, Request
 
+Table = t.Tuple[Answer, t.List[payload.Line]]
+TABLE = c.STATUS_TABLE | c.NOFLUSH | c.SECURE_DATA  # a table may have a key in it
+
 Self = t.TypeVar("Self", bound="Reader")
 
 
@@ -44,11 +47,19 @@ class Reader:
         answer = self._or_none(Request(c.DEV_STATUS, uuid=uuid))
         return answer.name if answer is not None else ""
 
-    def table(self, name: str, inactive: bool = False) -> tuple[Answer, list[payload.Line]] | None:
+    def table(self, name: str, inactive: bool = False) -> Table | None:
         """State and table of a device in one command; None where there is no such device."""
-        flags = c.STATUS_TABLE | c.NOFLUSH | c.SECURE_DATA | (c.QUERY_INACTIVE_TABLE if inactive else 0)
+        flags = TABLE | (c.QUERY_INACTIVE_TABLE if inactive else 0)
         answer = self._or_none(Request(c.TABLE_STATUS, name, flags=flags))
         return None if answer is None else (answer, payload.decode_table(answer))
+
+    def tables(self, names: t.Sequence[str]) -> list[Table | None]:
+        """`table` of each device."""
+        answers = self.channel.ask_each(Request(c.TABLE_STATUS, flags=TABLE), names)
+        return [
+            self.table(name) if answer is None else (answer, payload.decode_table(answer))
+            for name, answer in zip(names, answers)
+        ]
 
     def target_status(self, name: str) -> list[payload.Line]:
         """What each target says of itself; nothing is flushed for it."""

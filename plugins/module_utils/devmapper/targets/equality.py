@@ -112,7 +112,7 @@ def with_devices(params: str, spell: Resolve) -> str:
     """The arguments with every device spelt anew; `spell` takes and gives it without backslashes."""
 
     def found(match: t.Match[str]) -> str:
-        word = match.group()
+        word = match[0]
         plain = spell(word if "\\" not in word else grammar.split(word)[0])
         return grammar.join([plain]) if grammar.SPECIAL.search(plain) else plain
 

@@ -14,7 +14,7 @@ import typing as t
 Status = t.Dict[str, t.Any]
 
 # Target types that say nothing of themselves: nobody has to ask them.
-SILENT = frozenset({"linear", "unstriped", "error", "zero", "delay", "flakey", "crypt", "snapshot-origin", "switch"})
+SILENT = frozenset({"linear", "unstriped", "error", "zero", "flakey", "crypt", "snapshot-origin", "switch"})
 
 
 def parse(kind: str, text: str) -> Status:
