@@ -52,6 +52,11 @@ def _option(task: Task, name: str) -> t.Any:
     return task.params[name]
 
 
+def _chosen(task: Task, every: t.Iterable[str]) -> list[str]:
+    """The VMs that the task names, which can be none, or all."""
+    return list(every) if task.params["vms"] is None else task.params["vms"]
+
+
 # A lab as it is described
 
 
@@ -77,13 +82,13 @@ def started(task: Task) -> Outcome:
     """As it is described, and ready."""
     how, prefix = task.params["wait_for"], task.prefix
     if how != "none":
-        prefix.progress.expect(len(task.params["vms"] or (task.given or {}).get("domains") or ()))
+        prefix.progress.expect(len(_chosen(task, (task.given or {}).get("domains") or ())))
     done = converged(task)
     if how == "none" or done.pending:
         return done
     from . import waiting
 
-    pattern, names = task.params["console"] or "", task.params["vms"] or prefix.virt_env.lab.domains
+    pattern, names = task.params["console"] or "", _chosen(task, prefix.virt_env.lab.domains)
     vms = [vm for name, vm in prefix.virt_env.get_vms().items() if name in names]
     if task.check:
         return done._replace(pending=not all(_seems_ready(waiting.steps(vm, how, pattern)) for vm in vms))
@@ -125,7 +130,7 @@ def reverted(task: Task) -> Outcome:
 
 def collected(task: Task) -> Outcome:
     dest, prefix = _option(task, "dest"), task.prefix
-    names = list(task.params["vms"] or prefix.virt_env.get_vms())
+    names = _chosen(task, prefix.virt_env.get_vms())
     changes = [Change(f"vm {name}", "collect", "", f"vm {name}  in {os.path.join(dest, name)}", None) for name in names]
     if task.check:
         return told(task, changes)
