@@ -55,8 +55,9 @@ def changed(**by_path: t.Any) -> t.Any:
     return conf
 
 
-def steps(conf: t.Any, before: t.Any = CONF) -> list[str]:
-    old = made(before)
+def steps(conf: t.Any) -> list[str]:
+    """From CONF."""
+    old = made(CONF)
     new = made(conf, {name: one.mapping for name, one in old.addresses.items()})
     return [f"{one.what}: {one.how}" for one in converge.changes(things(old), things(new), old, new)]
 
@@ -188,5 +189,5 @@ def test_lines_say_what_the_file_says_and_no_secrets() -> None:
     one = made(changed(**{"domains__one__root-password": "hidden"}))
     lines = [wanted.line(key, detail) for key, detail in things(one).items()]
     assert "disk one/root  template  debian  qcow2" in lines
-    assert "domain one  tcg x86_64 pc  memory 512  vcpu 2  eth0 mgmt  eth1 data  vda root  vdb more  sdz seed" in lines
+    assert "domain one  tcg x86_64 pc  memory 512  vcpu 2  eth0 mgmt  eth1 data  vda root  vdb more  sdo seed" in lines
     assert "hidden" not in "".join(lines)

@@ -133,6 +133,13 @@ def test_every_format_of_a_chain_is_said():
     assert domain("vm0").find("devices/controller").attrib == {"type": "scsi", "index": "0", "model": "virtio-scsi"}
 
 
+@pytest.mark.parametrize(("dev", "count"), [("vda", 0), ("sda", 1), ("sdo", 1), ("sdp", 2), ("sdz", 2)])
+def test_each_scsi_disk_has_a_controller_of_ours(dev, count):
+    """One that libvirt adds for the 16th is of a model that the kernels of clouds do not know."""
+    disk = DiskFile("one", dev, False, (("/one", "raw"),))
+    assert [one.get("index") for one in domains._scsi([disk])] == [str(number) for number in range(count)]
+
+
 @pytest.mark.parametrize(
     ("machine", "expected"), [("pc", "ide"), ("pc-i440fx-7.2", "ide"), ("pc-q35-7.2", "sata"), ("virt", "sata")]
 )

@@ -17,6 +17,7 @@ from .element import Element, document, element
 
 METADATA = "urn:fleet.hypervisor:lago"  # the namespace of what says whose a domain is
 AGENT = "org.qemu.guest_agent.0"
+UNITS = 15  # of a SCSI controller, its own left out
 WITH_SMBIOS = ("x86_64", "aarch64")
 
 ElementTree.register_namespace("lago", METADATA)
@@ -78,7 +79,7 @@ def build(
                 "devices",
                 element("emulator", machine.emulator) if machine.emulator else None,
                 *(disk_element(disk, machine) for disk in disks),
-                _scsi(disks),
+                *_scsi(disks),
                 *(interface(prefix, domain, number, nets) for number in range(len(domain.nics))),
                 *_consoles(console),
                 element("graphics", type="vnc", autoport="yes", listen="127.0.0.1"),
@@ -126,6 +127,7 @@ def disk_element(disk: DiskFile, machine: Machine) -> Element:
         element("source", file=path),
         backing(below, disk.template) if form == "qcow2" else None,
         element("target", dev=disk.dev, bus=bus(disk.dev, machine)),
+        _scsi_address(disk.dev) if bus(disk.dev, machine) == "scsi" else None,
         element("readonly") if disk.cdrom else None,
         None if disk.cdrom else element("serial", disk.name[:20]),
         type="file",
@@ -153,10 +155,19 @@ def bus(dev: str, machine: Machine) -> str:
     return {"vd": "virtio", "sd": "scsi"}[dev[:2]]
 
 
-def _scsi(disks: t.Sequence[DiskFile]) -> Element | None:
-    if any(disk.dev.startswith("sd") for disk in disks):
-        return element("controller", type="scsi", index="0", model="virtio-scsi")
-    return None
+def _scsi_address(dev: str) -> Element:
+    """A target each, all on the controller that is there: libvirt would add one behind each seventh, of LSI's make."""
+    target = 0
+    for letter in dev[2:]:
+        target = 26 * target + ord(letter) - ord("a") + 1
+    return element("address", type="drive", controller="0", bus="0", target=str(target - 1), unit="0")
+
+
+def _scsi(disks: t.Sequence[DiskFile]) -> list[Element]:
+    """As many as the names reach, of which libvirt gives each 15: one that it adds itself is of another model."""
+    last = max((ord(disk.dev[2]) - ord("a") for disk in disks if disk.dev.startswith("sd")), default=-1)
+    count = last // UNITS + 1
+    return [element("controller", type="scsi", index=index, model="virtio-scsi") for index in range(count)]
 
 
 def interface(prefix: str, domain: Domain, number: int, nets: t.Mapping[str, Net]) -> Element:
