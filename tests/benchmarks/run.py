@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compares the collection with iproute2, pyroute2 and Ansible's own modules on the same work.
 
-Run it as `make bench`. Every case has network namespaces of its own and leaves none behind.
+Run it as `make bench`. Every case has network namespaces of its own and leaves none behind. The device-mapper is
+measured afterwards, inside a guest and with results of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +29,7 @@ from report import Row, markdown, table
 
 RESULTS = pathlib.Path(HERE, "RESULTS.md")
 CHECKOUT = pathlib.Path(HERE).parent.parent
+IN_GUEST = ("devmapper", "dmstats")  # scripts beside this one
 
 
 def all_cases(scale: Scale) -> list[Case]:
@@ -105,6 +108,12 @@ def compare(chosen: t.Sequence[Case], scale: Scale) -> list[Row]:
     return rows
 
 
+def compare_in_guest(names: t.Sequence[str], write: bool) -> None:
+    for name in names:
+        say(f"{name}: in a guest")
+        subprocess.run([sys.executable, os.path.join(HERE, f"{name}.py"), *(["--write"] if write else [])], check=True)
+
+
 def collection() -> str:
     """A folder where Python and Ansible find the checkout as ansible_collections.fleet.hypervisor."""
     top = tempfile.mkdtemp(prefix="fleet-bench-")
@@ -115,7 +124,7 @@ def collection() -> str:
 
 
 def options() -> argparse.Namespace:
-    names = [case.name for case in all_cases(SCALES["full"])]
+    names = [*(case.name for case in all_cases(SCALES["full"])), *IN_GUEST]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--case", action="append", choices=names, help="only this one; repeatable")
     parser.add_argument("--scale", choices=SCALES, default="full")
@@ -140,11 +149,14 @@ def main() -> int:
         return 130
     finally:
         shutil.rmtree(top, ignore_errors=True)
-    print(table(rows))
+    if rows:
+        print(table(rows))
     whole = wanted.scale == "full" and not wanted.case
     path = wanted.write or (RESULTS if whole else None)
     if path:
         path.write_text(markdown(rows, wanted.scale, scale.rounds))
+    if wanted.scale == "full":
+        compare_in_guest([name for name in IN_GUEST if not wanted.case or name in wanted.case], whole)
     return 0
 
 
