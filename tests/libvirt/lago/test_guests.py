@@ -64,6 +64,7 @@ def test_each_guest_is_who_the_lab_says(lab: Prefix, one: VM, two: VM) -> None:
         assert said(vm, "hostname") == vm.name()
         assert f"{vm.ip()}/24" in said(vm, "ip -4 address show eth0")
         assert said(vm, "cat /sys/class/net/eth0/address") == vm.nics()[0]["mac"]
+        assert vm.uuid in said(vm, "cat /run/seed/meta-data"), "it has found the CD of its first boot"
     assert " / ext4 " in said(one, "cat /proc/mounts")
     assert said(two, "cat /proc/mounts").startswith("rootfs / rootfs")
 

@@ -370,7 +370,10 @@ def test_repositories_from_files_and_servers(web, tmp_path, monkeypatch):
     [
         ([], "the repository has to be a dictionary"),
         ({}, "name has to be text"),
-        ({"name": "x", "sources": {"a": {"type": "ftp"}}}, "sources.a.type has to be one of http, file, not 'ftp'"),
+        (
+            {"name": "x", "sources": {"a": {"type": "ftp"}}},
+            "sources.a.type has to be one of http, file, debootstrap, not 'ftp'",
+        ),
         ({"name": "x", "sources": {"a": {"type": "file"}}}, "sources.a.args has to be a dictionary"),
         ({"name": "x", "sources": {"a": {"type": "http", "args": {}}}}, "sources.a.args.baseurl has to be text"),
         ({"name": "x", "templates": {"t": {}}}, "templates.t.versions has to be a dictionary"),
