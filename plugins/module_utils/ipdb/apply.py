@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import typing as t
 
 from ..netlink.channel import NetlinkSocket
 from ..netlink.errors import NetlinkError
+from ..netlink.exchange import Alike
 from ..netlink.message import Request
+from ..netlink.rtnl.route import Deferred, many
 from .announcing import announce
 from .capture import capture
 from .collecting import uncollected
@@ -134,10 +137,10 @@ def send(channel: NetlinkSocket, wave: Wave) -> list[tuple[Step, Exception]]:
     """Carries out one wave: the steps that failed, with the reason of each."""
     failed: list[tuple[Step, Exception]] = []
     owners: list[Step] = []
-    requests: list[Request] = []
+    requests: list[Request | Deferred] = []
 
     def flush() -> None:
-        for owner, error in zip(owners, channel.batch(requests)):
+        for owner, error in zip(owners, channel.batch(_made(requests))):
             if error is not None and error.errno not in owner.tolerates:
                 failed.append((owner, error))
         owners.clear()
@@ -145,7 +148,7 @@ def send(channel: NetlinkSocket, wave: Wave) -> list[tuple[Step, Exception]]:
 
     for step in wave:
         for action in step.actions:
-            if isinstance(action, Request):
+            if isinstance(action, (Request, Deferred)):
                 owners.append(step)
                 requests.append(action)
             else:
@@ -156,6 +159,15 @@ def send(channel: NetlinkSocket, wave: Wave) -> list[tuple[Step, Exception]]:
                     failed.append((step, error))
     flush()
     return failed
+
+
+def _made(requests: t.Sequence[Request | Deferred]) -> t.Iterator[Request | Alike]:
+    """Routes that follow each other are made together."""
+    for make, some in itertools.groupby(requests, lambda one: one.make if isinstance(one, Deferred) else None):
+        if make is None:
+            yield from t.cast("t.Iterator[Request]", some)
+        else:
+            yield from many([one.route for one in t.cast("t.Iterator[Deferred]", some)], make)
 
 
 def _verified(

@@ -17,7 +17,7 @@ import zlib
 
 KINDS = (
     "begun",  # what is wanted; nothing was changed
-    "prepared",  # the network before and after
+    "prepared",  # the network before and, where it is to be confirmed, after
     "guarded",  # a process watches that it is confirmed in time
     "wave",  # is about to be sent
     "applied",  # all was sent, and read back as wanted

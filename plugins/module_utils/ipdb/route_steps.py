@@ -74,12 +74,12 @@ def _set(draft: Draft, key: Key, one: Object, now: Object | None) -> None:
     if key[-1]:
         wave = (*wave, key[-1])
     sent = {name: value for name, value in one.items() if name != "free"} if "free" in one else one
-    request = route.append(sent) if key[-1] else route.replace(sent)
+    request = route.append(sent) if key[-1] else route.Deferred(route.replace, sent)
     draft.add(wave, "routes", key, "replace" if now else "add", [request])
 
 
 def _remove(draft: Draft, key: Key, one: Object, wave: int) -> None:
-    draft.add((wave,), "routes", key, "remove", [route.delete(one)], tolerates=ABSENT)
+    draft.add((wave,), "routes", key, "remove", [route.Deferred(route.delete, one)], tolerates=ABSENT)
 
 
 def _plan_rules(draft: Draft) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ..netlink.message import Request
+from ..netlink.rtnl.route import Deferred
 from .picture import Key, Object, Picture, Place
 
 if t.TYPE_CHECKING:
     from ..netlink.channel import NetlinkSocket
 
 # What carries a step out: a request, or a call for what no rtnetlink request can do (tun links).
-Action = t.Union[Request, t.Callable[["NetlinkSocket"], None]]
+Action = t.Union[Request, Deferred, t.Callable[["NetlinkSocket"], None]]
 
 
 class Lines:

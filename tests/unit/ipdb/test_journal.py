@@ -113,6 +113,31 @@ def test_whoever_reads_sees_what_is_added_later(path):
         assert reader.records == [Record("begun", {"at": 1})]
 
 
+def test_what_is_known_is_not_read_again(path, monkeypatch):
+    with Journal.create(path) as writer:
+        writer.append("begun", at=1)
+        with Journal.open(path) as other:
+            other.append("prepared", at=2)
+        seen = []
+        real = os.pread
+        monkeypatch.setattr(os, "pread", lambda file, size, at: seen.append(size) or real(file, size, at))
+        writer.mend()
+        writer.mend()
+        assert [record.kind for record in writer.records] == ["begun", "prepared"]
+        assert seen == [len(pack(1, writer.records[1]))]
+        writer.append("wave", number=0)
+    with Journal.open(path) as journal:
+        assert [record.kind for record in journal.records] == ["begun", "prepared", "wave"]
+
+
+def test_records_that_are_gone_are_damage(path):
+    filled(path)
+    with Journal.open(path) as journal:
+        os.truncate(path, 10)
+        with pytest.raises(JournalDamaged, match="gone"):
+            journal.mend()
+
+
 def test_a_torn_record_is_cut_off_before_others_follow(path):
     filled(path)
     os.truncate(path, os.stat(path).st_size - 3)

@@ -474,6 +474,13 @@ def delete(route: t.Mapping[str, t.Any]) -> Request:
     return Request(operation, RTM_DELROUTE, 0, _encode(route, deleting=True), TABLE, RTMSG.size)
 
 
+class Deferred(t.NamedTuple):
+    """A request that is made when it is sent: what `make` (new, replace, delete) makes of `route`, by way of `many`."""
+
+    make: t.Callable[[t.Mapping[str, t.Any]], Request]
+    route: t.Mapping[str, t.Any]
+
+
 BLOCK = 8192  # routes at most: the next block is made while the kernel takes this one
 ALIKE = 16  # from so many routes on a block of them is written faster than they are one by one
 
