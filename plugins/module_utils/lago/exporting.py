@@ -17,7 +17,7 @@ import typing as t
 
 from . import files, manifest
 from .disks import qemu_img
-from .errors import ArchiveError
+from .errors import ArchiveError, SnapshotError
 from .initfile.reading import expanded
 from .journal import Journal
 from .making import clear
@@ -29,6 +29,7 @@ from .templates.digests import Digests
 
 if t.TYPE_CHECKING:
     from .prefix import Prefix
+    from .virt_env import VirtEnv
 
 ARCHIVE = "archive"
 FOR_EXPORT = "to-be-exported"  # the snapshot that a running lab is exported from, and loses again
@@ -146,8 +147,9 @@ class _Exporting:
         return done
 
     def _snapshots(self) -> dict[str, t.Any]:
+        """Those that can be gone back to: of a VM that was taken out of the lab since, the files are gone."""
         env = self._prefix.virt_env
-        known = {name: one for name, one in taken(env).items() if name != FOR_EXPORT}
+        known = {name: one for name, one in taken(env).items() if name != FOR_EXPORT and _is_whole(env, name)}
         at = env.snapshots.get("at", "")
         return {"at": taken(env)[at]["parent"] if at == FOR_EXPORT else at, "taken": known}
 
@@ -238,6 +240,14 @@ class _Exporting:
                     self._prefix.progress(f"exported {file.name}")
             raw.flush()
             os.fsync(raw.fileno())
+
+
+def _is_whole(env: VirtEnv, name: str) -> bool:
+    try:
+        whole(env, name)
+    except SnapshotError:
+        return False
+    return True
 
 
 class Checked(io.RawIOBase):

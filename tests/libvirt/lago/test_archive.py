@@ -174,6 +174,20 @@ def test_subnets_that_the_file_says_are_changed_when_asked_for(host: Host, kept:
     assert other.virt_env.get_net("mgmt").gw() != "192.168.203.1"
 
 
+def test_a_snapshot_with_a_vm_that_left_stays_behind(host: Host, kept: Path) -> None:
+    conf = without_nics(lab("one", "two"))
+    prefix = up(host, conf)
+    prefix.create_snapshots("both")
+    prefix.virt_conf({**conf, "domains": {"one": conf["domains"]["one"]}})
+    prefix.create_snapshots("alone")
+    told = prefix.export(str(kept / "lab.tar"))
+    assert told["snapshots"] == ["alone"] and told["vms"] == ["one"]
+    for name in ("both", "alone"):
+        prefix.delete_snapshots(name)
+    check_whole(prefix)
+    assert os.listdir(prefix.paths.images()) == ["one_root.qcow2"]
+
+
 def test_one_that_is_there_is_not_written_over(host: Host, kept: Path) -> None:
     prefix = host.prefix()
     prefix.virt_conf(without_nics(lab("one")))
