@@ -27,7 +27,7 @@ Detail = t.Dict[str, t.Any]
 Things = t.Dict[Key, Detail]
 
 SEED = "seed"  # the name of the CD that tells a VM who it is, beside its disks
-SEED_DEV = "sdo"  # the last of the first SCSI controller
+SEED_DEV = "sdz"
 
 FIXED = ("memory", "vcpu", "cpu_model", "cpu_custom", "kernel", "initrd", "cmdline")
 OF_DISK = ("type", "format", "template_type", "template_name", "template_version", "path", "url", "size", "make_a_copy")

@@ -189,5 +189,5 @@ def test_lines_say_what_the_file_says_and_no_secrets() -> None:
     one = made(changed(**{"domains__one__root-password": "hidden"}))
     lines = [wanted.line(key, detail) for key, detail in things(one).items()]
     assert "disk one/root  template  debian  qcow2" in lines
-    assert "domain one  tcg x86_64 pc  memory 512  vcpu 2  eth0 mgmt  eth1 data  vda root  vdb more  sdo seed" in lines
+    assert "domain one  tcg x86_64 pc  memory 512  vcpu 2  eth0 mgmt  eth1 data  vda root  vdb more  sdz seed" in lines
     assert "hidden" not in "".join(lines)

@@ -17,7 +17,6 @@ from .element import Element, document, element
 
 METADATA = "urn:fleet.hypervisor:lago"  # the namespace of what says whose a domain is
 AGENT = "org.qemu.guest_agent.0"
-UNITS = 15  # of a SCSI controller, its own left out
 WITH_SMBIOS = ("x86_64", "aarch64")
 
 ElementTree.register_namespace("lago", METADATA)
@@ -79,7 +78,7 @@ def build(
                 "devices",
                 element("emulator", machine.emulator) if machine.emulator else None,
                 *(disk_element(disk, machine) for disk in disks),
-                *_scsi(disks),
+                _scsi(disks),
                 *(interface(prefix, domain, number, nets) for number in range(len(domain.nics))),
                 *_consoles(console),
                 element("graphics", type="vnc", autoport="yes", listen="127.0.0.1"),
@@ -163,11 +162,11 @@ def _scsi_address(dev: str) -> Element:
     return element("address", type="drive", controller="0", bus="0", target=str(target - 1), unit="0")
 
 
-def _scsi(disks: t.Sequence[DiskFile]) -> list[Element]:
-    """As many as the names reach, of which libvirt gives each 15: one that it adds itself is of another model."""
-    last = max((ord(disk.dev[2]) - ord("a") for disk in disks if disk.dev.startswith("sd")), default=-1)
-    count = last // UNITS + 1
-    return [element("controller", type="scsi", index=index, model="virtio-scsi") for index in range(count)]
+def _scsi(disks: t.Sequence[DiskFile]) -> Element | None:
+    """One for all, since each disk says its address: a controller that libvirt adds itself is of another model."""
+    if any(disk.dev.startswith("sd") for disk in disks):
+        return element("controller", type="scsi", index="0", model="virtio-scsi")
+    return None
 
 
 def interface(prefix: str, domain: Domain, number: int, nets: t.Mapping[str, Net]) -> Element:
