@@ -135,7 +135,7 @@ def test_every_format_of_a_chain_is_said():
 
 
 def test_scsi_disks_are_all_on_one_controller_of_ours():
-    """One that libvirt adds for those that the first has no place for is of a model that clouds' kernels do not know."""
+    """What libvirt adds for those without a place on the first is of a model that clouds' kernels do not know."""
     names = [f"sd{letter}" for letter in string.ascii_lowercase]
     found = [domains.disk_element(DiskFile("one", dev, False, (("/one", "raw"),)), TCG) for dev in names]
     addresses = [one.find("address") for one in found]
