@@ -122,11 +122,7 @@ def parse(data: t.Union[bytes, bytearray]) -> Answer:
         flags,
         event_nr,
         huge_decode(dev),
-        _text(name),
-        _text(uuid) if uuid[0] else "",
+        name.partition(b"\0")[0].decode("utf-8", "surrogateescape"),
+        uuid.partition(b"\0")[0].decode("utf-8", "surrogateescape"),
         bytes(memoryview(data)[start:size]),
     )
-
-
-def _text(field: bytes) -> str:
-    return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
