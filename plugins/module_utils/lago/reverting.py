@@ -111,7 +111,8 @@ def _go_on(prefix: Prefix, journal: Journal, parts: Parts) -> None:
     running = [vm for vm, part in parts.items() if part["state"] == "running"]
     warm = [vm for vm in running if parts[vm]["memory"]]
     cold = [vm for vm in running if vm not in warm]
-    carry_out_with(prefix, journal, Wish("started", None, cold, None, None, ""))
+    if cold or not all(net.alive() for net in prefix.virt_env.get_nets().values()):
+        carry_out_with(prefix, journal, Wish("started", None, cold, None, None, ""))
     invoke_in_parallel(lambda vm: _restore(prefix, journal, vm, parts[vm]), warm)
     domains = {vm: prefix.virt_env.get_vm(vm).domain() for vm in warm}
     window.wake(prefix.connection, domains)
