@@ -97,7 +97,7 @@ def run_quickstart(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Become the comparison, which has its own progress, table and way to stop."""
     need_root("make bench")
-    prepare()
+    prepare(GUEST)
     python, script = str(VENV / "bin" / "python"), ROOT / "tests" / "benchmarks" / "run.py"
     os.execve(python, [python, str(script), *options.words], environment.tools())
 
