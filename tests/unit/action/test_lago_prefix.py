@@ -24,10 +24,10 @@ DONE = {"changed": True, "steps": ["domain server: make"], "ansible_job_id": "j1
 class Plugin(action.ActionModule):
     """The plugin with a host on which the module answers what the test says, and reports by itself."""
 
-    def __init__(self, foretold, check=False, async_val=0, work=None, result=DONE):
+    def __init__(self, foretold, check=False, async_val=0, work=None, result=None):
         self._task = types.SimpleNamespace(args={"path": "/lab"}, check_mode=check, async_val=async_val)
         self._connection = types.SimpleNamespace(_shell=types.SimpleNamespace(join_path=lambda *parts: "/".join(parts)))
-        self.foretold, self.work, self.result = foretold, work, result
+        self.foretold, self.work, self.result = foretold, work, DONE if result is None else result
         self.asked = []
         self.polls = 0
 
@@ -45,7 +45,7 @@ class Plugin(action.ActionModule):
         assert self._task.async_val
         return self.work(module_args["progress"])
 
-    def get_shell_option(self, name, default=None):
+    def get_shell_option(self, option, default=None):
         return self.folder
 
     def _low_level_execute_command(self, command, executable=None):

@@ -54,7 +54,7 @@ def test_a_refusal_is_of_its_step():
     _unused, wave = steps()
     failed = send(Channel(refused=(5, 20, 21, 60)), wave)
     assert [step.key for step, _error in failed] == [5, 20, 21, 60]
-    assert [str(error).split(":")[0] for _step, error in failed] == [
+    assert [str(error).partition(":")[0] for _step, error in failed] == [
         "RTM_NEWROUTE 10.0.5.0/24",
         "RTM_SETLINK br0",
         "RTM_NEWROUTE 10.0.20.0/24",

@@ -52,12 +52,12 @@ ENV = {
 }
 
 
-def make(path, env=ENV, started=("server",), uuid=UUID):
+def make(path, env="", started=("server",), uuid=UUID):
     (path / "virt").mkdir(parents=True)
     (path / "uuid").write_text(uuid + "\n")
     (path / "id_rsa").write_text("the key\n")
-    if env is not None:
-        (path / "virt" / "env").write_text(env if isinstance(env, str) else json.dumps(env))
+    if env is not None:  # text that is no JSON, or what is to be its JSON
+        (path / "virt" / "env").write_text(env if isinstance(env, str) and env else json.dumps(env or ENV))
     with Journal(str(path / "journal")) as journal:
         journal.begin("start")
         for name in started:
