@@ -144,8 +144,12 @@ class Daemon:
 
     def stop(self) -> None:
         """Ends all that runs in the namespaces, guests too."""
-        self._shell.kill()  # unshare does not heed SIGTERM
+        self.end()
         self._shell.wait()
+
+    def end(self) -> None:
+        """The same without waiting, for a handler of signals: it interrupts who waits, and holds Popen's lock."""
+        self._shell.kill()  # unshare does not heed SIGTERM
 
     def wait(self) -> int:
         return self._shell.wait()
@@ -154,7 +158,7 @@ class Daemon:
 def main(folder: str) -> int:
     daemon = Daemon(Path(folder).resolve())
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_unused: daemon.stop())
+        signal.signal(number, lambda *_unused: daemon.end())
     print(daemon.uri, flush=True)
     daemon.wait()
     return 0
