@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
@@ -97,26 +98,30 @@ def areas(text: str, span: Span) -> list[Area]:
     bins = len(span.bounds) + 1 if span.bounds else 0
     if not _printed(bins).fullmatch(text):
         raise DmDecodeError(f"the areas of a region cannot be read: {text[:60]!r}...")
-    numbers = list(map(int, text.translate(SEPARATORS).split()))
+    numbers = _numbers(text)
     width = WIDTH + bins
     if not span.precise:
         scale = unit(False)
         for place in TIMES:
-            numbers[place + 2 :: width] = [number * scale for number in numbers[place + 2 :: width]]
+            column = numbers[place + 2 :: width]
+            if any(column):
+                numbers[place + 2 :: width] = [number * scale for number in column]
     if numbers:
         numbers[1 - width] = max(0, min(numbers[1 - width], span.start + span.length - numbers[-width]))
-    return [
-        Area(
-            numbers[at],
-            numbers[at + 1],
-            Counters._make(numbers[at + 2 : at + WIDTH]),
-            tuple(numbers[at + WIDTH : at + width]),
-        )
-        for at in range(0, len(numbers), width)
-    ]
+    lines = zip(*[iter(numbers)] * width)
+    new = tuple.__new__  # what NamedTuples are made by in the end, without a function of Python's for each
+    return [new(Area, (line[0], line[1], new(Counters, line[2:WIDTH]), line[WIDTH:])) for line in lines]
 
 
-SEPARATORS = str.maketrans("+:", "  ")
+SEPARATORS = str.maketrans("+: \n", ",,,,")
+
+
+def _numbers(text: str) -> list[int]:
+    """All of a checked text, as a list of JSON, whose parser takes half the time of `int` for each."""
+    try:
+        return json.loads(f"[{text.translate(SEPARATORS)[:-1]}]")
+    except ValueError as error:  # zeros in front of a number
+        raise DmDecodeError(f"the areas of a region cannot be read: {error}") from None
 
 
 def _printed(bins: int) -> t.Pattern[str]:

@@ -34,6 +34,29 @@ TIMES = tuple(place for place, name in enumerate(Counters._fields) if name.endsw
 NOW = Counters._fields.index("io_in_progress")
 
 
+def named(c: Counters) -> dict[str, int]:
+    """As a dictionary: of thousands, written out is twice as fast as from the names."""
+    (
+        reads, reads_merged, read_sectors, read_nsecs, writes, writes_merged, write_sectors, write_nsecs,
+        io_in_progress, io_nsecs, weighted_io_nsecs, total_read_nsecs, total_write_nsecs,
+    ) = c  # fmt: skip
+    return {
+        "reads": reads,
+        "reads_merged": reads_merged,
+        "read_sectors": read_sectors,
+        "read_nsecs": read_nsecs,
+        "writes": writes,
+        "writes_merged": writes_merged,
+        "write_sectors": write_sectors,
+        "write_nsecs": write_nsecs,
+        "io_in_progress": io_in_progress,
+        "io_nsecs": io_nsecs,
+        "weighted_io_nsecs": weighted_io_nsecs,
+        "total_read_nsecs": total_read_nsecs,
+        "total_write_nsecs": total_write_nsecs,
+    }
+
+
 def total(items: t.Sequence[Counters]) -> Counters:
     return Counters(*map(sum, zip(*items))) if items else Counters()
 
@@ -47,12 +70,13 @@ def since(before: Counters, after: Counters) -> Counters:
 
 def averages(c: Counters) -> dict[str, float]:
     """What needs no interval. Times in nanoseconds, sizes in sectors, of one request."""
-    requests = c.reads + c.writes or 1
+    reads, _merged, read_sectors, read_nsecs, writes, _merged_too, write_sectors, write_nsecs = c[:8]
+    requests = reads + writes or 1
     return {
-        "average_request_size": (c.read_sectors + c.write_sectors) / requests,
-        "average_wait_time": (c.read_nsecs + c.write_nsecs) / requests,
-        "average_rd_wait_time": c.read_nsecs / (c.reads or 1),
-        "average_wr_wait_time": c.write_nsecs / (c.writes or 1),
+        "average_request_size": (read_sectors + write_sectors) / requests,
+        "average_wait_time": (read_nsecs + write_nsecs) / requests,
+        "average_rd_wait_time": read_nsecs / (reads or 1),
+        "average_wr_wait_time": write_nsecs / (writes or 1),
     }
 
 

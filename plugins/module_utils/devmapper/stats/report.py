@@ -17,13 +17,12 @@ from ..control import ControlDevice
 from ..errors import DmError, DmRefused, DmValueError
 from . import counters, device, groups, prometheus
 from .answers import Area, Region
-from .counters import Counters
+from .counters import Counters, metrics, named
 from .device import Device
 from .histogram import PERCENTS, Histogram, merged, shown, shown_percentiles
 from .show import Row, region_row
 
 FAILURES = (DmError,)
-NAMES = Counters._fields
 
 
 class Reading(t.NamedTuple):
@@ -139,14 +138,15 @@ def area_rows(
             "start": start,
             "length": length,
             "interval_nsecs": interval,
-            "counters": dict(zip(NAMES, counted)),
-            "metrics": counters.metrics(counted, interval),
+            "counters": named(counted),
+            "metrics": metrics(counted, interval),
         }
         if bins:
             row["histogram"] = {"bounds": bounds, "counts": bins}
-            if bins not in known:
-                known[bins] = shown_percentiles(Histogram(bounds, bins), percents)
-            row["percentiles"] = known[bins]
+            percentiles = known.get(bins)
+            if percentiles is None:
+                percentiles = known[bins] = shown_percentiles(Histogram(bounds, bins), percents)
+            row["percentiles"] = percentiles
         yield row
 
 
@@ -201,8 +201,8 @@ def _merged(histograms: t.Sequence[Histogram | None]) -> Histogram | None:
 def counted_row(one: Counted, percents: t.Sequence[float]) -> Row:
     row: Row = {
         "interval_nsecs": one.interval,
-        "counters": dict(zip(NAMES, one.counters)),
-        "metrics": counters.metrics(one.counters, one.interval),
+        "counters": named(one.counters),
+        "metrics": metrics(one.counters, one.interval),
     }
     if one.histogram is not None:
         row["histogram"] = shown(one.histogram)
