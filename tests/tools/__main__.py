@@ -26,22 +26,23 @@ from publish import build, docs
 from quickstart import quickstart
 from sanity import sanity
 from units import units
-from xenstore import xenstore
+from xenstore import xenstore, xenstore_guest
 
 # in the order of the table; `test` runs those in the guest beside the others
 STAGES = {
     "lint": lint,
     "units": units,
     "kernel": kernel,
-    "kernel-guest": kernel_guest,
     "xenstore": xenstore,
     "libvirt": libvirt,
     "sanity": sanity,
+    "kernel-guest": kernel_guest,
     "integration": integration,
+    "xenstore-guest": xenstore_guest,  # last, so that two guests are at work for as short as can be
 }
 SYSTEM = "/usr/sbin:/sbin"
-ALSO = {"kernel": ["kernel-guest"]}  # stages that one is asked for with
-NEED_GUEST = {"kernel-guest", "integration"}
+ALSO = {"kernel": ["kernel-guest"], "xenstore": ["xenstore-guest"]}  # stages that one is asked for with
+NEED_GUEST = {"kernel-guest", "integration", "xenstore-guest"}
 NEED_ROOT = {*NEED_GUEST, "kernel", "xenstore", "libvirt"}  # they make namespaces
 
 

@@ -19,7 +19,7 @@ from locks import held
 from outcome import FAILED, SKIPPED, Outcome, verdict
 from paths import LOGS, ROOT
 from prepare import LIBVIRT, XENSTORE, packages
-from process import run
+from process import must, run
 
 TARGETS = ROOT / "tests" / "integration" / "targets"
 OPTIONS = ("integration", "--color", "no", "--allow-destructive")
@@ -33,6 +33,7 @@ def integration(*only: str) -> list[Outcome]:
         packages(XENSTORE)
     if any(name.startswith(("kvm_", "lago_")) for name in targets("place/local", only)):
         packages(LIBVIRT)
+        _tiny_guest()
     with held("tree-integration"):
         collection = tree.arrange("integration")
         found = [_local(collection, name) for name in targets("place/local", only)]
@@ -42,6 +43,19 @@ def integration(*only: str) -> list[Outcome]:
                 _way_in(collection, guests)
                 found += [_guest(collection, guests, name) for name in wanted]
     return found
+
+
+def _tiny_guest() -> None:
+    """Local targets have no network to fetch the packages of labs' guests."""
+    program = ROOT / "tests" / "testbed" / "libvirt" / "tiny.py"
+    must(
+        "tiny guest",
+        [sys.executable, str(program)],
+        LOGS / "tiny.log",
+        cwd=ROOT,
+        env=environment.tools(),
+        lack="the guest for labs could not be built (no network?)",
+    )
 
 
 def targets(place: str, only: tuple[str, ...] = ()) -> list[str]:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stage `xenstore`: tests/xenstore against the stock daemons, run here without Xen, and in dom0 of a real Xen.
+"""Stages `xenstore` and `xenstore-guest`: tests/xenstore against the stock daemons.
 
-There the playbook for Xen hosts is played as well, twice.
+They are run here without Xen, and in dom0 of a real Xen, where the playbook for Xen hosts is played as well, twice.
 """
 
 from __future__ import annotations
@@ -31,10 +31,6 @@ PLAYBOOK = ROOT / "playbooks" / "quickstart_xen.yml"
 
 
 def xenstore() -> list[Outcome]:
-    return xenstore_here() + xenstore_guest()
-
-
-def xenstore_here() -> list[Outcome]:
     packages(XENSTORE)
     return pytests.here("xenstore", [str(VENV / "bin" / "python")], TESTS)
 
