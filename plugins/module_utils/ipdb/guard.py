@@ -22,7 +22,6 @@ import typing as t
 from ..netlink.channel import NetlinkSocket
 from . import announcing, lock, recovery, transaction
 from .capture import capture_addresses
-from .picture import Picture
 
 if t.TYPE_CHECKING:
     from .transaction import Transaction
@@ -76,7 +75,7 @@ class Guard:
             self._send_away()
             for _unused in range(TOLD_BACK):
                 time.sleep(PAUSE)
-                self._announce(self.mine.picture("after"))
+                self._announce("after")
         self._clear()
 
     def _watch(self) -> None:
@@ -86,12 +85,13 @@ class Guard:
             self._answer(min(self._left(), PAUSE) if to_tell else self._left())
             if to_tell and self.mine.stage == "applied":
                 to_tell -= 1
-                self._announce(self.mine.picture("before"))
+                self._announce("before")
 
-    def _announce(self, other: Picture) -> None:
+    def _announce(self, other: str) -> None:
+        """Where addresses are now that are elsewhere in the picture `other`."""
         try:
-            announcing.announce(self.channel, other, capture_addresses(self.channel))
-        except OSError as error:
+            announcing.announce(self.channel, self.mine.picture(other), capture_addresses(self.channel))
+        except Exception as error:  # whatever it is, to watch is what we are here for
             self._log(f"telling the neighbours: {error}")
 
     def _await_order(self) -> None:
