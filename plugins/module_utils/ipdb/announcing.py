@@ -41,26 +41,21 @@ class Place(t.NamedTuple):
     mac: bytes
 
 
-def announce(channel: NetlinkSocket, before: Picture, now: Picture) -> int:
-    """Tells of all addresses that `before` had elsewhere than `now`; how many. What cannot be sent is not."""
+def announce(channel: NetlinkSocket, before: Picture, now: Picture) -> None:
+    """Tells of all addresses that `before` had elsewhere than `now`. What cannot be sent is not."""
     places = moved(before, now)
     if not places:
-        return 0
-    told = 0
+        return
     with _opened(channel) as sender:
         for place in places:
             try:
                 sender.sendto(frame(place.local, place.mac), (place.name, 0))
-                told += 1
             except OSError:  # the link has gone meanwhile, or is full: they learn it later
                 continue
-    return told
 
 
 def moved(before: Picture, now: Picture) -> list[Place]:
     """Where those addresses are now that are at links which are up, and were at another link or MAC address."""
-    if before.addresses is now.addresses and before.links is now.links:
-        return []
     was = {_at(place) for place in _places(before)}
     known = {local for local, _unused, _unused_mac in was}
     return [
