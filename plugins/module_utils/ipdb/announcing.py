@@ -15,11 +15,14 @@ import fcntl
 import os
 import socket
 import struct
+import time
 import typing as t
 
 from ..netlink.attribute import ip_bytes
 from ..netlink.channel import NetlinkSocket
+from ..netlink.errors import NetlinkError
 from ..netlink.netns import opened_in
+from ..netlink.rtnl import link
 from .picture import Picture
 
 SIOCGSKNS = 0x894C  # linux/sockios.h: the namespace of a socket
@@ -30,6 +33,9 @@ ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 ALL_NODES_MAC = bytes.fromhex("333300000001")
 ICMPV6, ADVERTISEMENT, OVERRIDE, TARGET_LINK = 58, 136, 0x20000000, 2
 HOPS = 255  # what has passed a router is not believed
+RUNNING, LOWER_UP = 0x40, 0x10000  # linux/if.h
+NOTICED = 2.0  # seconds; the kernel notices carriers once a second at the latest (net/core/link_watch.c)
+PAUSE = 0.02
 
 
 class Place(t.NamedTuple):
@@ -46,6 +52,7 @@ def announce(channel: NetlinkSocket, before: Picture, now: Picture) -> None:
     places = moved(before, now)
     if not places:
         return
+    _await_carriers(channel, sorted({place.index for place in places}))
     with _opened(channel) as sender:
         for place in places:
             try:
@@ -63,6 +70,21 @@ def moved(before: Picture, now: Picture) -> list[Place]:
         for place in _places(now)
         if place.mac and place.local in known and _at(place) not in was and now.links[place.index]["up"]
     ]
+
+
+def _await_carriers(channel: NetlinkSocket, indexes: t.Sequence[int]) -> None:
+    """Until the kernel sends on links that have a carrier: a new bridge drops what is sent before it noticed."""
+    deadline = time.monotonic() + NOTICED
+    while time.monotonic() < deadline and any(_is_unnoticed(channel, index) for index in indexes):
+        time.sleep(PAUSE)
+
+
+def _is_unnoticed(channel: NetlinkSocket, index: int) -> bool:
+    try:
+        flags = channel.ask(link.get(index), link.decode)[0]["flags"]
+    except NetlinkError:  # it has gone meanwhile
+        return False
+    return bool(flags & LOWER_UP and not flags & RUNNING)
 
 
 def _at(place: Place) -> tuple[str, int, bytes]:
