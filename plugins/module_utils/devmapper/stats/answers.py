@@ -10,14 +10,13 @@ import re
 import typing as t
 
 from ..errors import DmDecodeError
-from .bounds import Bounds, unit
-from .counters import TIMES, Counters
+from .bounds import LARGEST, Bounds, unit
+from .counters import NOW, TIMES, Counters
 from .messages import Span
 
 LINE = re.compile(r"([0-9]{1,10}): ([0-9]{1,20})\+([0-9]{1,20}) ([0-9]{1,20}) (\S+) (.*)", re.ASCII | re.DOTALL)
 BOUNDS = re.compile(r" histogram:([0-9]{1,20}(?:,[0-9]{1,20})*)", re.ASCII)
 PRECISE = " precise_timestamps"
-WIDTH = 2 + len(Counters._fields)  # start, length and counters: numbers of a line
 
 
 class Region(t.NamedTuple):
@@ -92,40 +91,62 @@ def _or_empty(word: str) -> str:
 def areas(text: str, span: Span) -> list[Area]:
     """The answer to a reading of areas of a region with that geometry. Raises DmDecodeError.
 
-    The whole text is checked and split in one go: ten thousand areas are an everyday size. The last area is cut at the
-    region's end, which the kernel (6.1) does when it counts, but not when it tells.
+    Ten thousand areas are an everyday size, and most of them have counted the same few things, or nothing: what is
+    behind a line's place is read once for all lines that have it. The last area is cut at the region's end, which the
+    kernel (6.1) does when it counts, but not when it tells.
     """
     bins = len(span.bounds) + 1 if span.bounds else 0
-    if not _printed(bins).fullmatch(text):
-        raise DmDecodeError(f"the areas of a region cannot be read: {text[:60]!r}...")
-    numbers = _numbers(text)
-    width = WIDTH + bins
-    if not span.precise:
-        scale = unit(False)
-        for place in TIMES:
-            column = numbers[place + 2 :: width]
-            if any(column):
-                numbers[place + 2 :: width] = [number * scale for number in column]
-    if numbers:
-        numbers[1 - width] = max(0, min(numbers[1 - width], span.start + span.length - numbers[-width]))
-    lines = zip(*[iter(numbers)] * width)
+    lines = text.splitlines()
+    _check(text, len(lines), bins)
+    parted = [line.partition(" ") for line in lines]
+    known = _counted(list(dict.fromkeys(tail for _place, _blank, tail in parted)), bins, unit(span.precise))
+    places = _numbers([place for place, _blank, _tail in parted])
+    if places:
+        places[-1] = max(0, min(places[-1], span.start + span.length - places[-2]))
     new = tuple.__new__  # what NamedTuples are made by in the end, without a function of Python's for each
-    return [new(Area, (line[0], line[1], new(Counters, line[2:WIDTH]), line[WIDTH:])) for line in lines]
+    rows = zip(places[::2], places[1::2], parted)
+    return [new(Area, (start, length) + known[parts[2]]) for start, length, parts in rows]
 
 
-SEPARATORS = str.maketrans("+: \n", ",,,,")
+WITHOUT_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 
 
-def _numbers(text: str) -> list[int]:
-    """All of a checked text, as a list of JSON, whose parser takes half the time of `int` for each."""
+def _check(text: str, count: int, bins: int) -> None:
+    """Whether all between the numbers is as it is in so many lines; the numbers are for `_numbers` to check."""
+    rest = " " + ":" * (bins - 1) if bins else ""
+    places = [" "] * len(Counters._fields)
+    line = "+{}{}\n".format("".join(places), rest)
+    places[NOW] = " -"  # two processors may count a request's begin and end in the wrong order
+    negative = "+{}{}\n".format("".join(places), rest)
+    if text.translate(WITHOUT_DIGITS).replace(negative, line) != line * count:
+        raise DmDecodeError(f"the areas of a region cannot be read: {text[:60]!r}...")
+
+
+Counted = t.Tuple[Counters, t.Tuple[int, ...]]  # with the histogram
+
+
+def _counted(tails: t.Sequence[str], bins: int, scale: int) -> dict[str, Counted]:
+    """What lines say behind their place."""
+    numbers = _numbers(tails)
+    many = len(Counters._fields)
+    width = many + bins
+    if scale != 1:
+        for place in TIMES:
+            numbers[place::width] = [number * scale for number in numbers[place::width]]
+    new = tuple.__new__
+    read = [(new(Counters, line[:many]), line[many:]) for line in zip(*[iter(numbers)] * width)]
+    return dict(zip(tails, read))
+
+
+SEPARATORS = str.maketrans("+: ", ",,,")
+
+
+def _numbers(words: t.Iterable[str]) -> list[int]:
+    """All numbers of them, as a list of JSON, whose parser takes half the time of `int` for each."""
     try:
-        return json.loads(f"[{text.translate(SEPARATORS)[:-1]}]")
-    except ValueError as error:  # zeros in front of a number
+        numbers = json.loads("[{}]".format(",".join(words).translate(SEPARATORS)))
+    except ValueError as error:  # no number between two separators, or zeros in front of one
         raise DmDecodeError(f"the areas of a region cannot be read: {error}") from None
-
-
-def _printed(bins: int) -> t.Pattern[str]:
-    number = "[0-9]{1,20}"
-    histogram = f" {number}(?::{number}){{{bins - 1}}}" if bins else ""
-    counters = f"(?: {number}){{8}} -?[0-9]{{1,10}}(?: {number}){{4}}"
-    return re.compile(rf"(?:{number}\+{number}{counters}{histogram}\n)*", re.ASCII)
+    if max(numbers, default=0) > LARGEST:
+        raise DmDecodeError(f"the areas of a region have the number {max(numbers)}, which is over {LARGEST}")
+    return numbers

@@ -8,6 +8,7 @@ Reading clears nothing, so that any number of readers do not disturb each other.
 
 from __future__ import annotations
 
+import functools
 import gc
 import operator
 import time
@@ -128,39 +129,41 @@ def device_row(sample: Sample, before: t.Mapping[int, Reading] | None, areas: bo
 def area_rows(
     areas: t.Iterable[Area], bounds: t.Tuple[int, ...], interval: int | None, percents: t.Sequence[float]
 ) -> t.Iterator[Row]:
-    """As counted_row, for thousands: few requests make for few histograms, whose percentiles are found once."""
-    known: dict[t.Tuple[int, ...], Row] = {}
-    for place, (start, length, counted, bins) in enumerate(areas):
+    """As counted_row, for thousands: areas that have counted the same share what follows from it."""
+
+    @functools.lru_cache(maxsize=None)
+    def percentiles(bins: t.Tuple[int, ...]) -> Row:
+        return shown_percentiles(Histogram(bounds, bins), percents)
+
+    @functools.lru_cache(maxsize=None)
+    def row(counted: Counters, bins: t.Tuple[int, ...]) -> Row:
         if not any(counted):
-            continue
-        row = {
-            "area_id": place,
-            "start": start,
-            "length": length,
-            "interval_nsecs": interval,
-            "counters": named(counted),
-            "metrics": metrics(counted, interval),
-        }
+            return {}
+        row: Row = {"interval_nsecs": interval, "counters": named(counted), "metrics": metrics(counted, interval)}
         if bins:
             row["histogram"] = {"bounds": bounds, "counts": bins}
-            percentiles = known.get(bins)
-            if percentiles is None:
-                percentiles = known[bins] = shown_percentiles(Histogram(bounds, bins), percents)
-            row["percentiles"] = percentiles
-        yield row
+            row["percentiles"] = percentiles(bins)
+        return row
+
+    for place, (start, length, counted, bins) in enumerate(areas):
+        found = row(counted, bins)
+        if found:
+            yield {"area_id": place, "start": start, "length": length, **found}
 
 
 def since(before: Reading | None, after: Reading) -> tuple[list[Area], int | None]:
     """What was counted meanwhile, and in how many nanoseconds. All of it, if it is not known for how long."""
     if before is None or len(before.areas) != len(after.areas):
         return after.areas, None
-    grown = [
-        new._replace(
-            counters=counters.since(old.counters, new.counters), histogram=_bins_since(old.histogram, new.histogram)
-        )
+
+    @functools.lru_cache(maxsize=None)
+    def grown(old: Counters, new: Counters, bins: t.Tuple[int, ...], more: t.Tuple[int, ...]) -> tuple[t.Any, ...]:
+        return counters.since(old, new), _bins_since(bins, more)
+
+    return [
+        Area(new.start, new.length, *grown(old.counters, new.counters, old.histogram, new.histogram))
         for old, new in zip(before.areas, after.areas)
-    ]
-    return grown, max(1, after.at - before.at)
+    ], max(1, after.at - before.at)
 
 
 def _bins_since(before: t.Tuple[int, ...], after: t.Tuple[int, ...]) -> t.Tuple[int, ...]:
