@@ -49,4 +49,12 @@ def cases(scale: Scale) -> list[Case]:
             ("transactions", "nothing_to_do", bridges),
             (Peer("reading alone", ("transactions", "read_all", bridges)),),
         ),
+        Case(
+            "txn-no-op",
+            "a whole task of ipdb_txn whose link is right",
+            bare,
+            ("transactions", "tasks_in_turn", 2 * scale.rounds + 11),
+            (Peer("a task of an empty module", (), time=1.5),),
+            play=True,
+        ),
     ]
