@@ -4,8 +4,10 @@
 """Commits a host's network and confirms it over a connection that was made after the change.
 
 The module returns before its changes are made: they would cut off its answer. Then we come back by a new connection,
-to the same address or to `confirm_host`, and confirm; who does not get through waits until the host has taken
-everything back by itself, and says what that was.
+to the same address or to `confirm_host`, and ask for what shows that answers reach us since the change; with that, and
+by one more new connection, we confirm. Asked only once, the host could be told to stay as it is by who came in before
+the change, and is not heard since. Who does not get through waits until the host has taken everything back by itself,
+and says what that was.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ class ActionModule(ActionBase):
         self.task_vars = task_vars or {}
         began = time.monotonic()
         result = self._module(self._task.args)
+        if "proof" in result:
+            return self._module({**self._task.args, "proof": result["proof"]})
         if not result.get("pending") or self._task.args.get("confirm", "reconnected") != "reconnected":
             return result
         return self._confirm(result, began + result["confirm_timeout"])
@@ -66,7 +70,12 @@ class ActionModule(ActionBase):
         while time.monotonic() < deadline:
             try:
                 way.renew()
-                return self._module(self._of_transaction(transaction, state)), ""
+                asked = self._of_transaction(transaction, state)
+                answer = self._module(asked)
+                if "proof" in answer:
+                    way.renew()  # that one may be from before the change
+                    answer = self._module({**asked, "proof": answer["proof"]})
+                return answer, ""
             except AnsibleConnectionFailure as error:
                 reason = str(error).strip().replace("\n", " ")
                 display.vv(f"{self._task.get_name()}: not reached yet: {reason}")

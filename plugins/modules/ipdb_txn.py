@@ -491,6 +491,11 @@ options:
   confirm_host:
     description: Address at which the host is reached after the commit, where that changes.
     type: str
+  proof:
+    description:
+      - The RV(proof) of an earlier answer to O(state=confirmed).
+      - The task asks for it and gives it by itself.
+    type: str
   verify_timeout:
     description:
       - 'Seconds in which what was applied has to be seen when it is read back. Waiting is rarely needed: the kernel
@@ -584,6 +589,13 @@ pending:
   description: Whether the transaction is still to be confirmed.
   returned: when O(state=committed)
   type: bool
+proof:
+  description:
+    - What O(proof) has to be for the host to take it as confirmed; it exists since the changes were made. Who can name
+      it has been heard and answered since then.
+    - The task asks for it and gives it by itself, so that it is only seen where the action plugin does not run.
+  returned: when O(state=confirmed) and the changes were made after the answer to the task that committed them
+  type: str
 timings:
   description: What was sent together, in order, with the milliseconds that the kernel took for it.
   returned: when something was applied

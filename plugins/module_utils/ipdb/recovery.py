@@ -9,6 +9,7 @@ All of this is done under the lock of the namespace. The journal says which way 
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -40,7 +41,8 @@ def carry_out(channel: NetlinkSocket, mine: Transaction, pictures: tuple[Picture
     except BaseException as error:
         roll_back(channel, mine, f"it was interrupted by {type(error).__name__}")
         raise
-    mine.journal.append("applied", timings=timings_of(outcome), meanwhile=list(outcome.meanwhile), at=time.time())
+    told = {"timings": timings_of(outcome), "meanwhile": list(outcome.meanwhile)}
+    mine.journal.append("applied", **told, proof=os.urandom(8).hex(), at=time.time())
     return outcome
 
 

@@ -88,6 +88,7 @@ TRANSACTION: dict[str, t.Any] = {
     "confirm_timeout": {"type": "int"},
     "confirm": {"type": "str", "choices": ["reconnected", "later"], "default": "reconnected"},
     "confirm_host": {"type": "str"},
+    "proof": {"type": "str"},
     "verify_timeout": {"type": "int", "default": 0},
     "netns": {"type": "str"},
 }

@@ -12,6 +12,7 @@ from ..netlink.channel import NetlinkSocket
 from . import deadman, recovery, transaction
 from .apply import TransactionFailed, place_of, send
 from .capture import capture
+from .collecting import uncollected
 from .difference import Impossible, difference
 from .lock import folder_of, locked
 from .picture import Picture
@@ -76,6 +77,7 @@ class Task:
         return transaction.find(self.folder, self.params["transaction"])
 
 
+@uncollected
 def run(params: Params, check: bool) -> Result:
     """The result of the task, with its `diff`. Raises FAILURES."""
     with NetlinkSocket(netns=params.get("netns")) as channel:
@@ -264,7 +266,7 @@ def _apply(task: Task, mine: Transaction, plan: Plan) -> Result:
     return {
         **told,
         "pending": bool(timeout),
-        "timings": recovery.timings_of(outcome),
+        "timings": mine.about("applied")["timings"],
         "meanwhile": list(outcome.meanwhile),
         **_found(outcome.now, plan.after.places),
     }
@@ -321,6 +323,9 @@ def _confirmed(task: Task) -> Result:
         if task.check:
             return {"changed": True, "transaction": mine.uuid, **_applied(mine)}
         _await_applied(mine)
+        proof = _proof(mine)
+        if proof and proof != task.params.get("proof"):
+            return {"changed": False, "transaction": mine.uuid, "pending": True, "proof": proof}
         with locked(task.folder):
             mine.journal.mend()
             _refuse_failed(task, mine)
@@ -330,6 +335,16 @@ def _confirmed(task: Task) -> Result:
             mine.forget()
         asked = mine.picture("after").places
         return {"changed": True, "transaction": mine.uuid, **_applied(mine), **_found(capture(task.channel), asked)}
+
+
+def _proof(mine: Transaction) -> str:
+    """What shows that our answers get out since the change; "" where the commit itself was answered after it.
+
+    Who asks to confirm may have come in before the guard made the changes of a detached commit, by a way on which
+    nothing gets out any more.
+    """
+    detached = mine.about("guarded").get("detached") and mine.stage == "applied"
+    return mine.about("applied").get("proof", "") if detached else ""
 
 
 def _await_applied(mine: Transaction) -> None:

@@ -40,6 +40,29 @@ def committed(netns: str, timeout: int, confirm: str = "later") -> str:
     return result["transaction"]
 
 
+def confirmed(netns: str, uuid: str) -> dict:
+    """As the action plugin does it for changes that were made after the answer."""
+    heard = txn.run(netns, state="confirmed", transaction=uuid)
+    assert heard["pending"]
+    assert not heard["changed"]
+    return txn.run(netns, state="confirmed", transaction=uuid, proof=heard["proof"])
+
+
+def detached(netns: str, timeout: int) -> str:
+    """Committed by a process that has ended, and so as the action plugin does it."""
+
+    def act() -> None:
+        os.write(told, committed(netns, timeout, "reconnected").encode())
+
+    heard, told = os.pipe()
+    try:
+        assert txn.in_child(act) == 0
+        return os.read(heard, 100).decode()
+    finally:
+        os.close(heard)
+        os.close(told)
+
+
 def test_confirmed_in_time_it_stays(netns):
     uuid = committed(netns, 30)
     assert there(netns)
@@ -80,10 +103,27 @@ print(uuid, there({netns!r}))
     uuid, seen = done.stdout.split()
     assert seen == "False"
     assert not there(netns)  # nor just after it: what it answered has to get out
-    result = txn.run(netns, state="confirmed", transaction=uuid)
+    result = confirmed(netns, uuid)
     assert result["review"] == REVIEW
     assert [one["changes"] for one in result["timings"]][-1] == ["read back and compare"]
     assert there(netns)
+    assert txn.left_behind(netns) == []
+
+
+@pytest.mark.parametrize("guess", [None, "0123456789abcdef"])
+def test_who_came_in_before_the_change_and_was_not_heard_since_confirms_nothing(netns, guess):
+    """What arrives shows that we can be reached, not that our answers get out."""
+    before = txn.network(netns)
+    uuid = detached(netns, 3 * SLOWER)
+    result = txn.run(netns, state="confirmed", transaction=uuid, proof=guess)  # waits until the changes are made
+    assert result["pending"]
+    assert not result["changed"]
+    assert there(netns)
+    until(lambda: not there(netns))
+    until(lambda: not txn.guards(txn.folder(netns)))
+    with pytest.raises(task.Refused, match="it was not confirmed in time"):
+        txn.run(netns, state="confirmed", transaction=uuid, proof=result["proof"])
+    assert txn.network(netns) == before
     assert txn.left_behind(netns) == []
 
 

@@ -63,7 +63,7 @@ class Plugin(action.ActionModule):
         self._connection.log.append("cleanup")
 
     def _module(self, args):
-        state = args.get("state", "committed")
+        state = "proved" if "proof" in args else args.get("state", "committed")
         self.asked.append((state, self._connection.options["host"]))
         self._connection.log.append(state)
         return self.answer(state, self._connection)
@@ -94,16 +94,37 @@ def cut_off(_connection):
 
 
 def test_it_confirms_over_a_connection_that_was_made_after_the_change(play):
-    plugin, result = play(answers(committed=COMMITTED, confirmed={"changed": True, "timings": [1]}), confirm_timeout=1)
+    """And after an answer of after the change: who came in before it, and is not heard since, must not confirm."""
+    asked = {"changed": False, "pending": True, "proof": "abc"}
+    plugin, result = play(
+        answers(committed=COMMITTED, confirmed=asked, proved={"changed": True, "timings": [1]}), confirm_timeout=1
+    )
     assert result == {**COMMITTED, "pending": False, "timings": [1]}
     assert plugin._connection.log == [
         "committed",
         "reset 192.0.2.1",
         "reset 192.0.2.1",
         "confirmed",
+        "reset 192.0.2.1",
+        "proved",
         "cleanup",
         "reset 192.0.2.1",
     ]
+
+
+def test_not_heard_again_after_the_answer_it_is_cut_off(play):
+    asked = {"changed": False, "pending": True, "proof": "abc"}
+    back = {"changed": False, "why": "it was not confirmed in time"}
+    _plugin, result = play(answers(committed=COMMITTED, confirmed=asked, proved=cut_off, rolled_back=back))
+    assert result["failed"]
+    assert result["rolled_back"]
+
+
+def test_a_task_of_its_own_that_confirms_gives_the_proof_that_it_was_given(play):
+    asked = {"changed": False, "pending": True, "proof": "abc"}
+    plugin, result = play(answers(confirmed=asked, proved={"changed": True}), state="confirmed", transaction="t")
+    assert result == {"changed": True}
+    assert [state for state, _host in plugin.asked] == ["confirmed", "proved"]
 
 
 def test_at_another_address_and_then_back_at_the_old_one(play):
