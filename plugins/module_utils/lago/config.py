@@ -9,8 +9,6 @@ $XDG_CONFIG_HOME/lago/lago.conf, ~/.lago, $XDG_CONFIG_DIRS/lago/lago.conf, /etc/
 
 from __future__ import annotations
 
-import configparser
-import glob
 import os
 import typing as t
 
@@ -58,6 +56,8 @@ def _variables(section: str, key: str) -> tuple[str, ...]:
 
 def files(env: t.Mapping[str, str]) -> list[str]:
     """The files that there can be, those that are asked first in front."""
+    import glob
+
     home = env.get("HOME") or os.path.expanduser("~")
     own = env.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
     everybody = (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
@@ -69,6 +69,8 @@ def files(env: t.Mapping[str, str]) -> list[str]:
 def _from_file(path: str, section: str, key: str) -> str | None:
     if not os.path.isfile(path):  # 1.0 made a folder ~/.lago of labs
         return None
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         with open(path, encoding="utf-8") as file:

@@ -5,53 +5,25 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ..plan import Plan
-from . import files, identity, machine_choice
 from .converge import changes
-from .errors import LagoError
 from .journal import Journal
-from .lab import Lab, Mappings, addressed, specified
-from .leasing import Lease, Leases, subnets
+from .leasing import Leases
 from .making import Chains, Making
-from .standing import Key, Standing, to_remove
-from .templates.repository import TemplateRepository
+from .planning import check, lab_of, things
 from .templates.store import TemplateStore
-from .wanted import Detail, Things, line, running
-from .wanted import files as files_of
+from .wanted import Detail, Things
+from .wish import Wish
 
 if t.TYPE_CHECKING:
-    from .prefix import Conf, Prefix, Repository
-
-STATES = ("", "initialized", "started", "stopped")
-IN_LIBVIRT = ("network", "domain")
-ACTIVE = {"network": ("listAllNetworks", 2), "domain": ("listAllDomains", 1)}  # VIR_CONNECT_LIST_*_ACTIVE
-PLANNED = ("disk", "seed", "template", *IN_LIBVIRT)  # the kinds of things that plans are made for
-
-
-class Wish(t.NamedTuple):
-    """The arguments of Prefix.converge."""
-
-    state: str
-    conf: Conf | None
-    vms: t.Sequence[str] | None
-    template_repo: Repository
-    template_store: TemplateStore | None
-    init_file: str
-
-    def arguments(self) -> dict[str, t.Any]:
-        """What the journal keeps, to do it again."""
-        repository = self.template_repo
-        said = repository.path if isinstance(repository, TemplateRepository) else repository
-        vms = None if self.vms is None else list(self.vms)
-        return {"state": self.state, "conf": self.conf, "vms": vms, "template_repo": said, "init_file": self.init_file}
+    from .prefix import Prefix
 
 
 def carry_out(prefix: Prefix, wish: Wish) -> Plan:
     """Raises LagoError, ChangeFailed, KvmError, OSError."""
-    _check(prefix, wish)
+    check(prefix, wish)
     with prefix.working("converge", **wish.arguments()) as journal:
         return carry_out_with(prefix, journal, wish)
 
@@ -63,8 +35,8 @@ def carry_out_with(prefix: Prefix, journal: Journal, wish: Wish) -> Plan:
     prefix.forget()
     before = prefix.virt_env if prefix.specified() else None
     leases = Leases(prefix.setting("lease_dir"), prefix.paths, prefix.uuid, prefix.connection)
-    after = _lab(prefix, wish, before.lab if before else None, leases.acquire(journal))
-    have, want = _things(prefix, journal.standing, wish, before.lab if before else None, after)
+    after = lab_of(prefix, wish, before.lab if before else None, leases.acquire(journal))
+    have, want = things(prefix, journal.standing, wish, before.lab if before else None, after)
     chains = _still(before.chains if before else {}, have, want)
     if before is not None and chains != before.chains:  # before the disks are others, whose overlays these are not
         before.chains = chains
@@ -83,119 +55,7 @@ def carry_out_with(prefix: Prefix, journal: Journal, wish: Wish) -> Plan:
 
 def start_vms(prefix: Prefix, journal: Journal, names: t.Sequence[str]) -> Plan:
     """Within another action: starts VMs, with the disks that the lab's file says, and the networks if they are down."""
-    return carry_out_with(prefix, journal, Wish("started", None, names, None, None, ""))
-
-
-def planned(prefix: Prefix, wish: Wish) -> Plan:
-    """What would be carried out; changes nothing."""
-    _check(prefix, wish)
-    before = prefix.virt_env.lab if prefix.specified() else None
-    uuid = files.first_line(prefix.paths.uuid()) or identity.new_uuid()
-    leases = Leases(prefix.setting("lease_dir"), prefix.paths, uuid, prefix.connection)
-    after = _lab(prefix, wish, before, leases.candidate, uuid)
-    have, want = _things(prefix, prefix.standing(), wish, before, after)
-    return Plan(changes(have, want, before, after), _refuse)
-
-
-def _refuse(_actions: t.Sequence[t.Any]) -> t.Sequence[Exception | None]:
-    raise LagoError("this plan was made to be shown")
-
-
-def plan_absent(prefix: Prefix) -> Plan:
-    """Of all that is there: it goes."""
-    if not os.path.isdir(prefix.paths.prefix()) or not os.path.exists(prefix.paths.journal()):
-        return Plan([], _refuse)
-    from .converge import Action, Change
-
-    found = [
-        Change(
-            f"{thing.kind} {thing.name}",
-            "remove",
-            line((thing.kind, thing.name), thing.detail),
-            "",
-            Action("remove", thing.kind, thing.name, thing.detail, None),
-        )
-        for thing in to_remove(prefix.standing())
-    ]
-    folder = prefix.paths.prefix()
-    return Plan([*found, Change(f"folder {folder}", "remove", f"folder {folder}", "", None)], _refuse)
-
-
-def _check(prefix: Prefix, wish: Wish) -> None:
-    if wish.state not in STATES:
-        raise LagoError(f"{wish.state!r} is no state of a lab; there are {', '.join(STATES[1:])}")
-    if wish.conf is None and not prefix.specified():
-        raise LagoError(f"{prefix.paths.prefix()}: there is no lab yet; it needs an init file")
-
-
-def _lab(prefix: Prefix, wish: Wish, before: Lab | None, lease: Lease, uuid: str = "") -> Lab:
-    """The lab that is wished, with its subnets and addresses."""
-    paths = prefix.paths
-    conf = before.given if wish.conf is None and before else wish.conf or {}
-    folder = {"LAGO_INITFILE_PATH": wish.init_file} if wish.init_file else {}
-    variables = {**(dict(before.variables) if before else {}), **folder, "LAGO_PREFIX_PATH": paths.prefix()}
-    variables["LAGO_WORKDIR_PATH"] = os.path.dirname(paths.prefix())
-    known: Mappings = {name: one.mapping for name, one in before.addresses.items()} if before else {}
-    spec = specified(conf, variables, known)
-    for name in wish.vms or ():
-        if name not in spec.domains:
-            raise LagoError(f"there is no VM {name} in the lab; it has {', '.join(spec.domains)}")
-    machine_choice.check(prefix.connection, spec)
-    machine = before.machine if before else machine_choice.choose(prefix.connection)
-    uuid = uuid or prefix.uuid
-    key = files.first_line(paths.ssh_id_rsa_pub()) or "ssh-rsa to-be-made"
-    addresses = addressed(spec, subnets(uuid, spec, lease))
-    return Lab(uuid, paths, conf, variables, spec, addresses, machine, key)
-
-
-def _things(prefix: Prefix, standing: Standing, wish: Wish, before: Lab | None, after: Lab) -> tuple[Things, Things]:
-    have = {key: _detail(thing) for key, thing in standing.things.items() if key[0] in PLANNED}
-    up, nets = _up(have, wish, before, after)
-    want = _without_templates(files_of(after), have)
-    on = running(after, up)
-    want.update({key: one for key, one in on.items() if key[0] == "domain" or nets})
-    alive = _alive(prefix) if any(key[0] in IN_LIBVIRT for key in have) else set()
-    dead = [
-        key for key in have if key in want and key[0] in IN_LIBVIRT and (key[0], have[key].get("uuid")) not in alive
-    ]
-    return {key: one for key, one in have.items() if key not in dead}, want
-
-
-def _detail(thing: t.Any) -> Detail:
-    return {**thing.detail, "redo": True} if thing.state == "changing" else dict(thing.detail)
-
-
-def _up(have: Things, wish: Wish, before: Lab | None, after: Lab) -> tuple[set[str], bool]:
-    """The VMs that are to run, and whether the networks are."""
-    now = {name for kind, name in have if kind == "domain"}
-    on = any(kind == "network" for kind, _unused in have)
-    every = set(after.domains)
-    if wish.state == "started":
-        return (now | set(every if wish.vms is None else wish.vms)) & every, True
-    if wish.state == "stopped":
-        return (set(), False) if wish.vms is None else ((now - set(wish.vms)) & every, on)
-    new = every - set(before.domains) if before and on else set()
-    return (now | new) & every, on
-
-
-def _without_templates(want: Things, have: Things) -> Things:
-    """Without those that no disk needs any more, since it is made and stays."""
-    needed = {
-        one["template"]
-        for key, one in want.items()
-        if "template" in one and (key not in have or have[key].get("is") != one["is"])
-    }
-    return {key: one for key, one in want.items() if key[0] != "template" or key[1] in needed or key in have}
-
-
-def _alive(prefix: Prefix) -> set[Key]:
-    """Kinds and uuids of what runs in libvirt."""
-    connection = prefix.connection
-    return {
-        (kind, connection.ask_of(one, "UUIDString"))
-        for kind, (method, flags) in ACTIVE.items()
-        for one in connection.ask(method, flags)
-    }
+    return carry_out_with(prefix, journal, Wish("started", vms=names))
 
 
 def _still(chains: Chains, have: Things, want: Things) -> dict[str, dict[str, t.Any]]:

@@ -9,12 +9,12 @@ import sys
 import typing as t
 
 from .errors import GuestError
-from .utils import CommandStatus
 
 if t.TYPE_CHECKING:
     from .initfile.model import Domain
     from .services import _Service
     from .ssh import Command, Ssh
+    from .utils import CommandStatus
     from .virt_env import VirtEnv
 
 AGENTS = ("qemu-ga", "qemu-guest-agent")  # names of its service

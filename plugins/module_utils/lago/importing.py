@@ -64,7 +64,8 @@ def import_lab(
 
 
 def resume_import(prefix: Prefix, archive: str, new_subnets: bool) -> None:
-    from .converging import Wish, carry_out_with
+    from .converging import carry_out_with
+    from .wish import Wish
 
     with prefix.working("import", archive=archive, new_subnets=new_subnets) as journal:
         with tarfile.open(archive, mode="r|*") as tar:
@@ -72,7 +73,7 @@ def resume_import(prefix: Prefix, archive: str, new_subnets: bool) -> None:
             conf = _without_subnets(made.spec) if new_subnets else made.spec
             importing = _Importing(prefix, journal, made, conf)
             importing.take(tar)
-        carry_out_with(prefix, journal, Wish("initialized", conf, None, None, None, ""))
+        carry_out_with(prefix, journal, Wish("initialized", conf))
         importing.keep()
 
 

@@ -9,13 +9,12 @@ import ipaddress
 import typing as t
 
 from .addressing import Addresses, Subnets, allocate, nic_names
-from .documents.domain import Machine
 from .errors import InitFileError
 from .initfile.model import Domain, InitFile, Net
 from .initfile.reading import read
+from .machine import KVM, TCG, Machine
 from .paths import Paths
 
-KVM, TCG = "kvm", "qemu"  # as libvirt calls them
 LOCAL = "local-libvirt"  # the provider of VMs that are made here; others are only reached
 
 

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import ipaddress
 import typing as t
-from xml.etree import ElementTree
 
 from ..hypervisor.connection import Connection
 from ..hypervisor.errors import Gone
-from . import host_subnets, identity
+from . import identity
 from .addressing import Subnets
 from .initfile.model import InitFile, Net
 from .initfile.names import Subnet
-from .journal import Journal
 from .paths import Paths
-from .subnet_store import SubnetStore
+from .subnet_store import Claim, SubnetStore
 from .subnets import DEFAULT_POOLS, Pool, Taken, pool
+
+if t.TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from .journal import Journal
 
 LENGTH6 = 64
 
@@ -54,14 +57,17 @@ class Leases:
         def lease(use: str, wanted: Subnet | None, pools: t.Sequence[Pool]) -> Subnet:
             if not journal.has("lease", use):
                 with journal.making("lease", use):
-                    return self._store.acquire(self._paths.uuid(), wanted, use, self._taken(), pools)
-            return self._store.acquire(self._paths.uuid(), wanted, use, self._taken(), pools)
+                    return self._store.acquire(self._claim(use, wanted, pools))
+            return self._store.acquire(self._claim(use, wanted, pools))
 
         return lease
 
     def candidate(self, use: str, wanted: Subnet | None, pools: t.Sequence[Pool]) -> Subnet:
         """What would be leased. Raises LeaseError, OSError, KvmError."""
-        return self._store.candidate(self._paths.uuid(), wanted, use, self._taken(), pools)
+        return self._store.candidate(self._claim(use, wanted, pools))
+
+    def _claim(self, use: str, wanted: Subnet | None, pools: t.Sequence[Pool]) -> Claim:
+        return Claim(self._paths.uuid(), wanted, use, pools, self._taken)
 
     def keep_only(self, current: t.Collection[Subnet]) -> None:
         """Gives up what the prefix has besides."""
@@ -71,6 +77,8 @@ class Leases:
 
     def _taken(self) -> list[Taken]:
         """Looked up once."""
+        from . import host_subnets
+
         if self._seen is None:
             self._seen = [*host_subnets.observe(), *of_networks(self._connection, self._uuid)]
         return self._seen
@@ -78,6 +86,8 @@ class Leases:
 
 def of_networks(connection: Connection, uuid: str) -> list[Taken]:
     """Of libvirt's networks, those too that do not run now; without the lab's own."""
+    from xml.etree import ElementTree
+
     found = []
     for network in connection.ask("listAllNetworks", 0):
         name = connection.ask_of(network, "name")
@@ -92,7 +102,7 @@ def of_networks(connection: Connection, uuid: str) -> list[Taken]:
     return found
 
 
-def _subnet(element: ElementTree.Element) -> Subnet:
+def _subnet(element: Element) -> Subnet:
     address = element.get("address", "")
     length = element.get("prefix") or element.get("netmask") or {4: "24", 6: "64"}[6 if ":" in address else 4]
     return ipaddress.ip_interface(f"{address}/{length}").network

@@ -9,6 +9,7 @@ import typing as t
 from xml.etree import ElementTree
 
 from ..hypervisor.connection import Connection
+from .dns import names_of
 from .documents import network as network_document
 from .lab import Lab
 
@@ -24,7 +25,7 @@ Hosts = t.Dict[str, Element]  # by all that they say
 def update(connection: Connection, lab: Lab, name: str, uuid: str) -> None:
     """Raises KvmError."""
     network = connection.ask("networkLookupByUUIDString", uuid)
-    names = network_document.names_of(lab.addresses)
+    names = names_of(lab.addresses)
     document = network_document.build(lab.uuid, lab.spec.nets[name], lab.addresses[name], names)
     want = ElementTree.fromstring(document)
     have = ElementTree.fromstring(connection.ask_of(network, "XMLDesc", 0))

@@ -10,10 +10,9 @@ import typing as t
 from ..hypervisor.connection import Connection
 from ..hypervisor.facts.acceleration import acceleration
 from ..hypervisor.facts.node import Node
-from .documents.domain import Machine
 from .errors import LagoError
 from .initfile.model import InitFile
-from .lab import KVM, TCG
+from .machine import KVM, TCG, Machine
 
 # Machine types by architecture, the first that the host lists is taken.
 MACHINES = {"x86_64": ("pc", "q35"), "aarch64": ("virt",), "ppc64le": ("pseries",), "s390x": ("s390-ccw-virtio",)}

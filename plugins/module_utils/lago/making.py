@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from ..hypervisor.errors import Gone
 from . import disks, files, seed
 from .converge import CHANGE, MAKE, REMOVE, Action
+from .dns import names_of
 from .documents import domain as domain_document
 from .documents import network as network_document
 from .documents.domain import DiskFile
@@ -157,7 +158,7 @@ def _seed(_work: Making, action: Action) -> None:
 def _network(work: Making, action: Action) -> None:
     lab = _lab(action)
     net = lab.spec.nets[action.name]
-    names = network_document.names_of(lab.addresses)
+    names = names_of(lab.addresses)
     document = network_document.build(lab.uuid, net, lab.addresses[net.name], names)
     connection = work.prefix.connection
     connection.ask_of(connection.ask("networkDefineXML", document), "create")

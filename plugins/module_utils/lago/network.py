@@ -13,6 +13,7 @@ from . import files, identity
 from .addressing import Addresses
 from .errors import LagoError
 from .initfile.model import Net
+from .wish import Wish
 
 if t.TYPE_CHECKING:
     from .virt_env import VirtEnv
@@ -83,7 +84,7 @@ class Network:
     @property
     def bridge(self) -> str:
         """The name of its link on the host."""
-        return identity.bridge_name(self._env.lab.uuid, self.spec.name)
+        return self.spec.bridge or identity.bridge_name(self._env.lab.uuid, self.spec.name)
 
     def alive(self) -> bool:
         """Raises KvmError."""
@@ -95,7 +96,7 @@ class Network:
 
     def start(self) -> None:
         """All networks of the lab, which belong together."""
-        self._env.prefix.converge("started", vms=())
+        self._env.prefix.converge(Wish("started", vms=()))
 
     def stop(self) -> None:
         """All networks, and the VMs in them."""

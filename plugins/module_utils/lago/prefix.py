@@ -12,19 +12,19 @@ from contextlib import contextmanager
 
 from ..hypervisor.connection import Connection
 from ..plan import Plan
-from . import config, files, identity, laying
+from . import config, files, identity
 from .errors import LagoError
-from .journal import Journal, look
 from .paths import Paths
 from .progress import Progress
-from .standing import Standing
-from .templates.repository import TemplateRepository
-from .templates.store import TemplateStore
+from .wish import Wish
 
 if t.TYPE_CHECKING:
+    from .journal import Journal
+    from .standing import Standing
+    from .templates.repository import TemplateRepository
+    from .templates.store import TemplateStore
     from .virt_env import VirtEnv
 
-Repository = t.Union[TemplateRepository, str, None]  # itself; or its file, URL or name
 Conf = t.Mapping[str, t.Any]
 
 
@@ -103,6 +103,8 @@ class Prefix:
 
     def standing(self) -> Standing:
         """What the journal says, also while another process works on the prefix. Raises JournalDamaged."""
+        from .records import look
+
         return look(self.paths.journal())
 
     # What changes it
@@ -111,6 +113,8 @@ class Prefix:
         """Makes the folders, the uuid and the key pair; whether anything was made. Raises LagoError, OSError."""
         if self.initialized() and not self.standing().action:
             return False
+        from . import laying
+
         laying.make_folder(self.paths)
         with self.working("initialize", settings=self.settings) as journal:
             laying.initialize(self, journal)
@@ -119,7 +123,7 @@ class Prefix:
     def virt_conf(
         self,
         conf: Conf,
-        template_repo: Repository = None,
+        template_repo: TemplateRepository | str | None = None,
         template_store: TemplateStore | None = None,
         init_file: str = "",
     ) -> Plan:
@@ -127,56 +131,38 @@ class Prefix:
 
         `init_file`: the folder that $LAGO_INITFILE_PATH means. Raises LagoError, ChangeFailed, KvmError, OSError.
         """
-        return self.converge("", conf, None, template_repo, template_store, init_file)
+        return self.converge(Wish("", conf, None, template_repo, template_store, init_file))
 
     def start(self, vms: t.Sequence[str] | None = None) -> Plan:
         """Networks and VMs: all, or those that are named, besides those that run already."""
-        return self.converge("started", vms=vms)
+        return self.converge(Wish("started", vms=vms))
 
     def stop(self, vms: t.Sequence[str] | None = None) -> Plan:
         """As by pulling the plug: all VMs and the networks, or the VMs that are named."""
-        return self.converge("stopped", vms=vms)
+        return self.converge(Wish("stopped", vms=vms))
 
-    def converge(
-        self,
-        state: str,
-        conf: Conf | None = None,
-        vms: t.Sequence[str] | None = None,
-        template_repo: Repository = None,
-        template_store: TemplateStore | None = None,
-        init_file: str = "",
-    ) -> Plan:
-        """Brings the lab to `conf` (None: as it is) and `state`: initialized, started, stopped, absent; "": what runs
-        goes on. Returns the plan that was carried out. Raises LagoError, ChangeFailed, KvmError, OSError.
+    def converge(self, wish: Wish) -> Plan:
+        """Brings the lab to what is wished. Returns the plan that was carried out.
+
+        Raises LagoError, ChangeFailed, KvmError, OSError.
         """
-        from .converging import Wish, carry_out
-
-        if state == "absent":
+        if wish.state == "absent":
             return self.destroy()
+        from .converging import carry_out
+
         self.initialize()
-        wish = Wish(state, conf, vms, template_repo, template_store, init_file)
         return carry_out(self, wish)
 
-    def plan(
-        self,
-        state: str,
-        conf: Conf | None = None,
-        vms: t.Sequence[str] | None = None,
-        template_repo: Repository = None,
-        template_store: TemplateStore | None = None,
-        init_file: str = "",
-    ) -> Plan:
+    def plan(self, wish: Wish) -> Plan:
         """What `converge` would carry out; changes nothing, and needs no prefix to be there."""
-        from .converging import Wish, plan_absent, planned
+        from .planning import plan_absent, planned
 
-        if state == "absent":
-            return plan_absent(self)
-        return planned(self, Wish(state, conf, vms, template_repo, template_store, init_file))
+        return plan_absent(self) if wish.state == "absent" else planned(self, wish)
 
     def destroy(self) -> Plan:
         """Removes all that was ever begun, then the folder. Raises LagoError, KvmError, OSError."""
-        from .converging import plan_absent
         from .destroying import destroy
+        from .planning import plan_absent
 
         made = plan_absent(self)
         if made:
@@ -204,6 +190,8 @@ class Prefix:
         """
         if self._journal is not None:
             raise LagoError(f"{action}: another action on {self.paths.prefix()} has not ended")
+        from .journal import Journal
+
         with Journal(self.paths.journal()) as journal:
             self._journal = journal
             try:

@@ -11,6 +11,7 @@ import typing as t
 from .journal import Journal
 from .making import clear
 from .standing import to_resume
+from .wish import Wish
 
 if t.TYPE_CHECKING:
     from .prefix import Prefix
@@ -48,7 +49,7 @@ def _initialize(prefix: Prefix, arguments: dict[str, t.Any]) -> None:
 
 
 def _converge(prefix: Prefix, arguments: dict[str, t.Any]) -> None:
-    prefix.converge(**arguments)
+    prefix.converge(Wish(**arguments))
 
 
 def _destroy(prefix: Prefix, _unused: dict[str, t.Any]) -> None:

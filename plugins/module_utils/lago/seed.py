@@ -19,7 +19,6 @@ from . import identity
 from .addressing import Addresses, Place
 from .errors import SeedError
 from .initfile.model import Domain, InitFile, Net
-from .iso9660 import image
 
 LABEL = "cidata"
 
@@ -28,6 +27,8 @@ def build(
     prefix: str, domain: Domain, lab: InitFile, addresses: t.Mapping[str, Addresses], keys: t.Sequence[str]
 ) -> bytes:
     """The CD image for `domain`; `keys` are public keys of SSH, a line each, that may log in. Raises SeedError."""
+    from .iso9660 import image
+
     return image(LABEL, contents(prefix, domain, lab, addresses, keys))
 
 

@@ -14,7 +14,7 @@ import typing as t
 from . import config, host_subnets
 from .errors import LeaseError
 from .initfile.names import Subnet
-from .subnet_store import Lease, SubnetStore
+from .subnet_store import Claim, Lease, SubnetStore
 from .subnets import DEFAULT_POOLS
 
 Said = t.Union[str, Subnet]
@@ -47,7 +47,7 @@ def acquire(uuid_path: str, subnet: Said | None = None) -> Subnet:
     wanted = None if subnet is None else _subnet(subnet)
     if wanted is not None and not is_leasable_subnet(wanted):
         raise LeaseError(f"{wanted} does not lie where subnets are leased")
-    return _store().acquire(uuid_path, wanted, taken=host_subnets.observe())
+    return _store().acquire(Claim(uuid_path, wanted, taken=host_subnets.observe))
 
 
 def list_leases(uuid: str | None = None) -> list[Lease]:

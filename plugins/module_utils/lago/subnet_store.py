@@ -37,50 +37,51 @@ class Lease(t.NamedTuple):
         return files.first_line(self.uuid_path) == self.uuid
 
 
+def _nothing() -> list[Taken]:
+    return []
+
+
+class Claim(t.NamedTuple):
+    """What an owner asks for: `subnet`, or any of `pools`, for `use`.
+
+    `taken` says what else the host has in use; it is asked where a subnet has to be chosen.
+    """
+
+    uuid_path: str
+    subnet: Subnet | None = None
+    use: str = ""
+    pools: t.Sequence[Pool] = DEFAULT_POOLS
+    taken: t.Callable[[], t.Sequence[Taken]] = _nothing
+
+
 class SubnetStore:
     """The leases in the folder `path`, which is made when the first is. `timeout`: seconds to wait for its lock."""
 
-    def __init__(self, path: str, pools: t.Sequence[Pool] = DEFAULT_POOLS, timeout: float = 30.0) -> None:
-        self.path, self.pools, self.timeout = path, tuple(pools), timeout
+    def __init__(self, path: str, timeout: float = 30.0) -> None:
+        self.path, self.timeout = path, timeout
 
-    def acquire(
-        self,
-        uuid_path: str,
-        subnet: Subnet | None = None,
-        use: str = "",
-        taken: t.Sequence[Taken] = (),
-        pools: t.Sequence[Pool] | None = None,
-    ) -> Subnet:
-        """Leases `subnet`, else the first of the pools that is free; `taken` is what else the host has in use.
+    def acquire(self, claim: Claim) -> Subnet:
+        """Leases the subnet that is claimed, else the first of the pools that is free.
 
         What this owner has already for the same `use` (and of the same family) it gets again, so that an interrupted
-        run leases nothing twice. Raises LeaseError, LockTimeout, OSError.
+        run leases nothing twice. Raises LeaseError, LockTimeout, OSError, and what `taken` raises.
         """
-        uuid = files.first_line(uuid_path)
+        uuid = files.first_line(claim.uuid_path)
         if not uuid:
-            raise LeaseError(f"leasing a subnet: {uuid_path} is no file with a uuid")
-        pools = self.pools if pools is None else pools
+            raise LeaseError(f"leasing a subnet: {claim.uuid_path} is no file with a uuid")
         with files.locked(self.path, self.timeout, folder=True):
             alive = self._alive()
-            mine = _again(alive, uuid_path, subnet, use, pools)
+            mine = _again(alive, claim)
             if mine is not None:
                 return mine
-            chosen = _chosen(alive, subnet, pools, taken)
-            self._write(Lease(chosen, uuid_path, uuid, use))
+            chosen = _chosen(alive, claim)
+            self._write(Lease(chosen, claim.uuid_path, uuid, claim.use))
         return chosen
 
-    def candidate(
-        self,
-        uuid_path: str,
-        subnet: Subnet | None = None,
-        use: str = "",
-        taken: t.Sequence[Taken] = (),
-        pools: t.Sequence[Pool] | None = None,
-    ) -> Subnet:
-        """What `acquire` would lease now; leases nothing. Raises LeaseError, OSError."""
-        pools = self.pools if pools is None else pools
+    def candidate(self, claim: Claim) -> Subnet:
+        """What `acquire` would lease now; leases nothing. Raises LeaseError, OSError, and what `taken` raises."""
         alive = [one for one in self._read() if one.alive]
-        return _again(alive, uuid_path, subnet, use, pools) or _chosen(alive, subnet, pools, taken)
+        return _again(alive, claim) or _chosen(alive, claim)
 
     def release(self, subnet: Subnet, uuid_path: str | None = None) -> bool:
         """Whether it was leased; to that owner, where one is given. Raises LockTimeout, OSError."""
@@ -170,24 +171,22 @@ def _parsed(name: str, raw: bytes) -> Lease:
     return Lease(subnet, *texts)
 
 
-def _again(
-    alive: t.Sequence[Lease], uuid_path: str, subnet: Subnet | None, use: str, pools: t.Sequence[Pool]
-) -> Subnet | None:
+def _again(alive: t.Sequence[Lease], claim: Claim) -> Subnet | None:
     """What the owner has already of what it asks for."""
-    versions = {one.network.version for one in pools}
+    versions = {one.network.version for one in claim.pools}
+    wanted, use = claim.subnet, claim.use
     for lease in alive:
-        if lease.uuid_path != uuid_path:
+        if lease.uuid_path != claim.uuid_path:
             continue
-        if subnet == lease.subnet or (subnet is None and use and lease.use == use and lease.subnet.version in versions):
+        if wanted == lease.subnet or (wanted is None and use and lease.use == use and lease.subnet.version in versions):
             return lease.subnet
     return None
 
 
-def _chosen(
-    alive: t.Sequence[Lease], subnet: Subnet | None, pools: t.Sequence[Pool], taken: t.Sequence[Taken]
-) -> Subnet:
-    busy = [*(Taken(one.subnet, f"is leased to {one.uuid_path}") for one in alive), *taken]
-    return first_free(pools, busy) if subnet is None else _unless_taken(subnet, busy)
+def _chosen(alive: t.Sequence[Lease], claim: Claim) -> Subnet:
+    leased = [Taken(one.subnet, f"is leased to {one.uuid_path}") for one in alive]
+    busy = [*leased, *claim.taken()]
+    return first_free(claim.pools, busy) if claim.subnet is None else _unless_taken(claim.subnet, busy)
 
 
 def _unless_taken(subnet: Subnet, busy: t.Sequence[Taken]) -> Subnet:

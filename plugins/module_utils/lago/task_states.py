@@ -11,6 +11,7 @@ import typing as t
 from ..plan import Change, Plan
 from .errors import LagoError
 from .prefix import Prefix
+from .wish import Wish
 
 QUICK = 0.5  # seconds for each look at a lab that has nothing to be done
 
@@ -62,19 +63,14 @@ def _chosen(task: Task, every: t.Iterable[str]) -> list[str]:
 
 def converged(task: Task) -> Outcome:
     prefix, params = task.prefix, task.params
-    wish = {
-        "state": params["state"],
-        "conf": task.given,
-        "vms": params["vms"],
-        "template_repo": params["template_repo"],
-        "init_file": os.path.dirname(params["init_file"] or ""),
-    }
-    plan = prefix.plan(**wish)
+    folder = os.path.dirname(params["init_file"] or "")
+    wish = Wish(params["state"], task.given, params["vms"], params["template_repo"], init_file=folder)
+    plan = prefix.plan(wish)
     due = bool(plan) or bool(prefix.standing().action)
     if due and not task.check:
         if params["state"] == "absent":
             prefix.progress.expect(len(plan.changes))  # of all else, the core knows better
-        plan = prefix.converge(**wish)
+        plan = prefix.converge(wish)
     return Outcome(plan, due and task.check)
 
 
@@ -123,6 +119,16 @@ def reverted(task: Task) -> Outcome:
     if not task.check:
         task.prefix.revert_snapshots(name)
     return told(task, [Change(f"snapshot {name}", "go back to", before, f"snapshot {name}", None)])
+
+
+def snapshot_absent(task: Task) -> Outcome:
+    """One that is not there already is not; nor is one of a lab that is not."""
+    name, prefix = _option(task, "snapshot"), task.prefix
+    if not prefix.specified() or name not in prefix.virt_env.snapshots.get("taken", {}):
+        return told(task, [])
+    if not task.check:
+        prefix.delete_snapshots(name)
+    return told(task, [Change(f"snapshot {name}", "forget", f"snapshot {name}", "", None)])
 
 
 # What is taken out of it, and it out of that

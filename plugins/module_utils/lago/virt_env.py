@@ -12,11 +12,10 @@ import typing as t
 
 from . import files, identity
 from .addressing import Subnets
-from .documents.domain import Machine
 from .errors import LagoError
 from .lab import Lab, addressed, specified
+from .machine import Machine
 from .network import BridgeNetwork, NATNetwork, Network
-from .parallel import invoke_in_parallel
 from .standing import Standing
 from .vm import VM
 
@@ -144,6 +143,8 @@ class VirtEnv:
 
     def bootstrap(self) -> None:
         """See VM.bootstrap. Raises the first error of all."""
+        from .parallel import invoke_in_parallel
+
         invoke_in_parallel(VM.bootstrap, self._vms.values())
 
     def create_snapshots(self, name: str, **how: t.Any) -> t.Any:

@@ -8,19 +8,16 @@ from __future__ import annotations
 import json
 import time
 import typing as t
-from xml.etree import ElementTree
 
 from ..hypervisor.errors import Gone
 from . import files, identity
 from .addressing import Place
-from .documents.domain import DiskFile
 from .errors import LagoError
 from .guest import Guest
 from .initfile.model import Domain
-from .making import disk_files, domain_xml
-from .utils import EggTimer
 
 if t.TYPE_CHECKING:
+    from .documents.domain import DiskFile
     from .virt_env import VirtEnv
 
 # virDomainState (libvirt-domain.h), in virsh's words
@@ -128,10 +125,14 @@ class VM(Guest):
 
     def document(self) -> str:
         """Its document for libvirt, as it would be started now. Raises LagoError."""
+        from .making import domain_xml
+
         return domain_xml(self._env.lab, self.spec.name, self._env.standing(), self._env.chains)
 
     def disks(self) -> list[DiskFile]:
         """As they lie on the host, without the CD of its first boot. Raises LagoError for one that was not made."""
+        from .making import disk_files
+
         return disk_files(self._env.lab, self.spec.name, self._env.standing(), self._env.chains)
 
     def bootstrap(self, selinux: str = "") -> None:
@@ -156,6 +157,8 @@ class VM(Guest):
 
     def shutdown(self, timeout: float = 60.0) -> bool:
         """Asks it to power itself off, and pulls the plug on one that does not; whether it did. Raises KvmError."""
+        from .utils import EggTimer
+
         timer = EggTimer(timeout)
         if self.alive():
             self._env.connection.ask_of(self.domain(), "shutdown")
@@ -176,6 +179,8 @@ class VM(Guest):
         """None while there is none. Raises KvmError."""
         if not self.alive():
             return None
+        from xml.etree import ElementTree
+
         root = ElementTree.fromstring(self._env.connection.ask_of(self.domain(), "XMLDesc", 0))
         port = next((int(one.get("port", "-1")) for one in root.iterfind("devices/graphics[@type='vnc']")), -1)
         return port if port > 0 else None

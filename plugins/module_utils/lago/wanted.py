@@ -16,7 +16,7 @@ import typing as t
 
 from . import identity, seed
 from .addressing import Addresses
-from .documents import network as network_document
+from .dns import dns_names
 from .errors import InitFileError
 from .initfile.model import Disk, Domain, Net
 from .lab import Lab
@@ -92,13 +92,14 @@ def _network(lab: Lab, net: Net) -> Detail:
         "gw": str(addresses.gw or ""),
         "dhcp": list(net.dhcp) if net.dhcp else [],
         "hosts": _hosts(lab, net, addresses),
-        "names": network_document.dns_names(net, lab.addresses),
+        "names": dns_names(net, lab.addresses),
+        **({"bridge": net.bridge} if net.bridge else {}),
     }
     return {
         "is": meaning,
         "uuid": identity.object_uuid(lab.uuid, identity.NETWORK, net.name),
         "libvirt_name": identity.network_name(lab.uuid, net.name),
-        "bridge": identity.bridge_name(lab.uuid, net.name),
+        "bridge": net.bridge or identity.bridge_name(lab.uuid, net.name),
     }
 
 
@@ -153,6 +154,7 @@ def _line_of_disk(meaning: Detail) -> list[str]:
 def _line_of_network(meaning: Detail) -> list[str]:
     words = [meaning["type"], *meaning["subnets"]]
     words += [f"{key} {meaning[key]}" for key in ("gw", "mtu", "domain") if meaning[key]]
+    words += [f"bridge {meaning['bridge']}"] if "bridge" in meaning else []
     words += ["management"] if meaning["management"] else []
     words += ["dhcp {}-{}".format(*meaning["dhcp"])] if meaning["dhcp"] else []
     words += [f"host {host}" for host in meaning["hosts"].values()]

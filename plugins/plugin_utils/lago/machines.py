@@ -14,8 +14,8 @@ import uuid
 from ...module_utils.lago.errors import LagoError
 from ...module_utils.lago.initfile import reading
 from ...module_utils.lago.initfile.model import Domain, InitFile
-from ...module_utils.lago.journal import unpack
 from ...module_utils.lago.prefixes import Prefix
+from ...module_utils.lago.records import unpack
 from ...module_utils.lago.standing import Standing, replay
 
 Variables = t.Dict[str, t.Any]

@@ -23,6 +23,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import pruni
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import ArchiveError, LagoError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.importing import import_lab, look
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 
 from tests.libvirt.lago.conftest import Conf, Host, lab
 from tests.libvirt.lago.test_snapshots import check_whole, killed_at, read, settled, states, up, without_nics, write
@@ -79,7 +80,7 @@ def test_a_running_lab_goes_elsewhere_with_its_snapshots(host: Host, kept: Path)
     assert other.virt_env.get_vm("one").disks()[0].chain[-1] == prefix.virt_env.get_vm("one").disks()[0].chain[-1], (
         "the store has the template once"
     )
-    assert not other.plan("initialized", conf), "it is the lab that the file says"
+    assert not other.plan(Wish("initialized", conf)), "it is the lab that the file says"
     other.start()
     assert {states(one)["one"] for one in (prefix, other)} == {"running"}
     subnets = {str(one.virt_env.get_net("mgmt").gw()) for one in (prefix, other)}
@@ -103,7 +104,7 @@ def test_elsewhere_without_the_template_it_comes_along(host: Host, kept: Path) -
     host.prefixes.append(other)
     import_lab(other.paths.prefix(), archive, other.settings)
     base = other.virt_env.get_vm("one").disks()[0].chain[-1][0]
-    assert os.path.dirname(base) == other.paths.images() and not other.plan("initialized")
+    assert os.path.dirname(base) == other.paths.images() and not other.plan(Wish("initialized"))
     other.start()
     check_whole(other)
     done = subprocess.run(
@@ -424,7 +425,7 @@ def test_killed_at_each_record_of_an_import_it_is_gone_on_with_or_goes(host: Hos
             else:
                 other.resume()
             other.forget()
-            assert list(other.virt_env.snapshots["taken"]) == ["first"] and not other.plan("initialized")
+            assert list(other.virt_env.snapshots["taken"]) == ["first"] and not other.plan(Wish("initialized"))
         other.destroy()
         assert not Path(other.paths.prefix()).exists()
     assert count > 15

@@ -10,6 +10,7 @@ import time
 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.vm import VM
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.waiting import wait_for_all
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 
 from tests.libvirt.lago.conftest import Host
 from tests.libvirt.lago.inside import guests, network_of
@@ -38,7 +39,7 @@ def test_devices_come_and_go(host: Host) -> None:
     host.settings["template_store"] = str(host.folder / "kept" / "store")
     spec = guests(folder, "one")
     prefix = host.prefix()
-    prefix.converge("started", spec, template_repo=str(folder / "repository.json"))
+    prefix.converge(Wish("started", spec, template_repo=str(folder / "repository.json")))
     with network_of(host.daemon):
         wait_for_all([prefix.virt_env.get_vm("one")], "ssh", BOOT)
         boot = said(prefix.virt_env.get_vm("one"), "cat /proc/sys/kernel/random/boot_id")
@@ -46,20 +47,20 @@ def test_devices_come_and_go(host: Host) -> None:
         more["nets"]["wire"] = {"type": "bridge"}
         more["domains"]["one"]["nics"].append({"net": "wire"})
         more["domains"]["one"]["disks"].append({"name": "data", "type": "empty", "size": "3M", "format": "raw"})
-        prefix.converge("", more)  # the repository is needed no more: no disk is made of it
+        prefix.converge(Wish("", more))  # the repository is needed no more: no disk is made of it
         one = prefix.virt_env.get_vm("one")
         mac = one.nics()[1]["mac"]
         sees(one, "cat /sys/class/net/eth1/address", mac)
         sees(one, "cat /sys/block/vdb/size", str((3 << 20) // 512))
         more["domains"]["one"]["disks"][1]["size"] = "5M"
-        prefix.converge("", more)
+        prefix.converge(Wish("", more))
         sees(one, "cat /sys/block/vdb/size", str((5 << 20) // 512))
-        prefix.converge("", spec)
+        prefix.converge(Wish("", spec))
         one = prefix.virt_env.get_vm("one")
         assert mac not in said(one, "cat /sys/class/net/*/address")
         assert said(one, "ls /sys/block | grep -c vdb; true") == "0"
         assert said(one, "cat /proc/sys/kernel/random/boot_id") == boot
-        assert not prefix.plan("", spec)
+        assert not prefix.plan(Wish("", spec))
         said(one, "echo kept > /root/kept; sync")
         assert one.shutdown(30)
         assert one.state() == "missing"

@@ -18,6 +18,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.services imp
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.ssh import Ssh
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.vm import VM
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.waiting import wait_for_all
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 
 from tests.libvirt.lago.conftest import a_host
 from tests.libvirt.lago.inside import guests, network_of
@@ -37,7 +38,7 @@ def lab(daemon: Daemon) -> t.Iterator[Prefix]:
         spec = guests(folder, "one", "two")
         spec["domains"]["two"]["disks"] = []  # its system is the initial ram disk
         spec["domains"]["two"]["cmdline"] += " tiny.without=qemu-guest-agent"
-        prefix.converge("started", spec, template_repo=str(folder / "repository.json"))
+        prefix.converge(Wish("started", spec, template_repo=str(folder / "repository.json")))
         with network_of(daemon):
             wait_for_all(list(prefix.virt_env.get_vms().values()), "ssh", BOOT)
             yield prefix

@@ -13,6 +13,7 @@ import typing as t
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import journal as journal_file
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 
 from tests.libvirt.lago.conftest import Conf, Host, lab
 
@@ -82,14 +83,14 @@ def conf() -> Conf:
 
 
 def up(conf: Conf) -> Work:
-    return lambda prefix: prefix.converge("started", conf)
+    return lambda prefix: prefix.converge(Wish("started", conf))
 
 
 def whole(host: Host, conf: Conf) -> None:
     with Prefix(str(host.folder / "lab"), host.settings) as prefix:
         assert not prefix.standing().action
         assert {thing.state for thing in prefix.standing().things.values()} == {"made"}
-        assert not prefix.plan("started", conf)
+        assert not prefix.plan(Wish("started", conf))
         assert {vm.state() for vm in prefix.virt_env.get_vms().values()} == {"running"}
 
 
@@ -111,7 +112,7 @@ def test_up_then_destroy(host: Host, conf: Conf) -> None:
         if at % 3 == 0 and at > 2:
             with Prefix(str(host.folder / "lab"), host.settings) as prefix:
                 assert prefix.resume() in ("initialize", "converge", "")
-                prefix.converge("started", conf)
+                prefix.converge(Wish("started", conf))
             whole(host, conf)
             assert killed(host, 1 + at * down // (count + 1), Prefix.destroy)
             gone(host, Prefix.resume)
@@ -128,28 +129,28 @@ def test_a_change(host: Host, conf: Conf) -> None:
     changed["domains"]["one"]["disks"][0]["size"] = "2M"
     del changed["domains"]["two"]
     prefix = host.prefix()
-    prefix.converge("started", conf)
+    prefix.converge(Wish("started", conf))
     count = points(host, up(changed))
     assert count > 15
     for at in (at for at in range(1, count + 1) if at % 3):
         prefix.forget()
-        prefix.converge("started", conf)
+        prefix.converge(Wish("started", conf))
         whole(host, conf)
         assert killed(host, at, up(changed))
         prefix.forget()
         if at % 4:
             assert prefix.resume() == "converge" or at == 1 or at == count
             prefix.forget()
-            prefix.converge("started", changed)
+            prefix.converge(Wish("started", changed))
             whole(host, changed)
 
 
 def test_stop(host: Host, conf: Conf) -> None:
     prefix = host.prefix()
-    prefix.converge("started", conf)
+    prefix.converge(Wish("started", conf))
     count = points(host, lambda one: one.stop())
     for at in range(1, count + 1):
-        prefix.converge("started", conf)
+        prefix.converge(Wish("started", conf))
         assert killed(host, at, lambda one: one.stop())
         prefix.resume()
         prefix.stop()
@@ -159,11 +160,11 @@ def test_stop(host: Host, conf: Conf) -> None:
 
 def test_the_daemon_is_killed_and_comes_again(host: Host, conf: Conf) -> None:
     prefix = host.prefix()
-    prefix.converge("started", conf)
+    prefix.converge(Wish("started", conf))
     host.daemon.kill()
     host.daemon.start()
     prefix.close()
-    assert not prefix.plan("started", conf)
+    assert not prefix.plan(Wish("started", conf))
     host.daemon.kill()
     prefix.close()
     with pytest.raises(Exception, match="is libvirtd .* running there"):

@@ -16,6 +16,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import live_
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import LagoError, LockTimeout
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.journal import Journal
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
 from tests.libvirt.lago.conftest import Conf, Host, lab
@@ -37,14 +38,14 @@ def image(path: str) -> dict:
 def test_a_lab_of_two_vms_up_and_gone(host: Host, two: Conf) -> None:
     before = host.look()
     prefix = host.prefix()
-    shown = prefix.plan("started", two)
+    shown = prefix.plan(Wish("started", two))
     assert host.look() == before
-    done = prefix.converge("started", two)
+    done = prefix.converge(Wish("started", two))
     assert done.review() == shown.review()
     assert states(prefix) == {"one": "running", "two": "running"}
     assert {name: net.alive() for name, net in prefix.virt_env.get_nets().items()} == {"mgmt": True, "wire": True}
-    assert not prefix.converge("started", two)
-    assert not prefix.plan("started", two)
+    assert not prefix.converge(Wish("started", two))
+    assert not prefix.plan(Wish("started", two))
     prefix.destroy()
     host.check(before)
     assert not prefix.destroy()
@@ -52,7 +53,7 @@ def test_a_lab_of_two_vms_up_and_gone(host: Host, two: Conf) -> None:
 
 def test_what_is_where(host: Host, two: Conf) -> None:
     prefix = host.prefix()
-    prefix.converge("started", two)
+    prefix.converge(Wish("started", two))
     paths = prefix.paths
     assert stat.S_IMODE(stat.S_IMODE((host.folder / "lab" / "virt" / "env").stat().st_mode)) == 0o600
     assert stat.S_IMODE((host.folder / "lab" / "id_rsa").stat().st_mode) == 0o600
@@ -83,7 +84,7 @@ def test_stopped_started_one_by_one(host: Host, two: Conf) -> None:
     prefix.stop(["two"])
     assert states(prefix) == {"one": "running", "two": "missing"}
     prefix.virt_env.get_vm("one").domain().destroy()  # as a guest that powers itself off
-    assert [change.what for change in prefix.plan("", None).changes] == ["domain one"]
+    assert [change.what for change in prefix.plan(Wish("", None)).changes] == ["domain one"]
     prefix.start()
     assert states(prefix) == {"one": "running", "two": "running"}
     prefix.stop()
@@ -95,7 +96,7 @@ def test_stopped_started_one_by_one(host: Host, two: Conf) -> None:
 
 def test_a_guest_that_does_not_power_itself_off(host: Host, two: Conf) -> None:
     prefix = host.prefix()
-    prefix.converge("started", two)
+    prefix.converge(Wish("started", two))
     with pytest.raises(LagoError, match="preparing the disk of one: it runs"):
         prefix.virt_env.get_vm("one").bootstrap()
     assert not prefix.virt_env.get_vm("one").shutdown(timeout=0.5)
@@ -104,7 +105,7 @@ def test_a_guest_that_does_not_power_itself_off(host: Host, two: Conf) -> None:
 
 def test_a_running_lab_becomes_another(host: Host, two: Conf) -> None:
     prefix = host.prefix()
-    prefix.converge("started", two)
+    prefix.converge(Wish("started", two))
     kept = prefix.virt_env.get_vm("one").domain().ID()
     changed = copy.deepcopy(two)
     changed["domains"]["one"]["nics"].append({"net": "extra"})
@@ -113,9 +114,9 @@ def test_a_running_lab_becomes_another(host: Host, two: Conf) -> None:
     changed["domains"]["two"]["memory"] = 48
     changed["domains"]["three"] = copy.deepcopy(two["domains"]["two"])
     changed["nets"]["extra"] = {"dhcp": {"start": 10, "end": 20}}
-    shown = prefix.plan("", changed)
-    assert prefix.converge("", changed).review() == shown.review()
-    assert not prefix.plan("", changed)
+    shown = prefix.plan(Wish("", changed))
+    assert prefix.converge(Wish("", changed)).review() == shown.review()
+    assert not prefix.plan(Wish("", changed))
     assert "change disks data, nics 2" in "\n".join(shown.review())
     assert "memory 32" in shown.diff()["before"] and "memory 48" in shown.diff()["after"]
     found = live(prefix, "one")
@@ -135,13 +136,13 @@ def test_vms_and_networks_go(host: Host, two: Conf) -> None:
         two["domains"][name]["nics"].pop()
     more = copy.deepcopy(two)
     more["domains"]["another"] = lab("another")["domains"]["another"]
-    prefix.converge("started", more)
+    prefix.converge(Wish("started", more))
     address = prefix.virt_env.get_vm("two").ip()
     del two["nets"]["wire"]
     prefix.stop(["one"])
-    prefix.converge("", two)
+    prefix.converge(Wish("", two))
     assert prefix.virt_env.get_vm("two").ip() == address  # the other addresses stay when one is free again
-    assert not prefix.plan("", two)
+    assert not prefix.plan(Wish("", two))
     assert states(prefix) == {"one": "missing", "two": "running"}
     assert "another" not in "\n".join(one for one in host.look() if not one.endswith(".console"))
 
@@ -150,15 +151,15 @@ def test_a_guest_that_does_not_let_go(host: Host, two: Conf, monkeypatch: pytest
     """One that has booted nothing answers no request to give a device up."""
     monkeypatch.setattr(live_domain, "UNPLUGGED", 0.5)
     prefix = host.prefix()
-    prefix.converge("started", two)
+    prefix.converge(Wish("started", two))
     less = copy.deepcopy(two)
     less["domains"]["one"]["nics"].pop()
     with pytest.raises(ChangeFailed, match="has not given up the interface .* restart the VM"):
-        prefix.converge("", less)
+        prefix.converge(Wish("", less))
     assert len(live(prefix, "one").findall("devices/interface")) == 2
-    assert not prefix.plan("", two)
+    assert not prefix.plan(Wish("", two))
     prefix.stop(["one"])
-    assert prefix.converge("started", less).review()
+    assert prefix.converge(Wish("started", less)).review()
     assert len(live(prefix, "one").findall("devices/interface")) == 1
 
 
@@ -170,28 +171,28 @@ def _network(prefix: Prefix, name: str) -> ElementTree.Element:
 def test_networks_with_both_families(host: Host, two: Conf) -> None:
     prefix = host.prefix()
     two["nets"]["mgmt"]["ipv6"] = True
-    prefix.converge("started", two)
+    prefix.converge(Wish("started", two))
     net = prefix.virt_env.get_net()
     assert net.gw6().startswith("fd") and net.gw6().endswith("::1")
     assert [one.get("family") for one in _network(prefix, "mgmt").iterfind("ip")] == ["ipv4", "ipv6"]
     two["domains"]["three"] = copy.deepcopy(two["domains"]["two"])
-    prefix.converge("", two)
-    assert not prefix.plan("", two)
+    prefix.converge(Wish("", two))
+    assert not prefix.plan(Wish("", two))
     hosts = [len(one.findall("dhcp/host")) for one in _network(prefix, "mgmt").iterfind("ip")]
     assert hosts == [3, 3]
 
 
 def test_what_fails_is_taken_back(host: Host, two: Conf) -> None:
     prefix = host.prefix()
-    prefix.converge("started", two)
+    prefix.converge(Wish("started", two))
     before = host.look()
     broken = copy.deepcopy(two)
     broken["domains"]["three"] = copy.deepcopy(two["domains"]["two"])
     broken["domains"]["four"] = {**copy.deepcopy(two["domains"]["two"]), "cpu_model": "no-such-model"}
     with pytest.raises(ChangeFailed, match="(?s)domain four: start: .*no-such-model.*undone again: "):
-        prefix.converge("", broken)
+        prefix.converge(Wish("", broken))
     assert states(prefix) == {"one": "running", "two": "running"}
-    assert not prefix.plan("", two)
+    assert not prefix.plan(Wish("", two))
     assert {one for one in host.look() if not one.endswith(".console")} <= before
 
 
@@ -199,7 +200,7 @@ def test_a_lab_whose_first_start_fails_is_gone(host: Host, two: Conf) -> None:
     prefix = host.prefix()
     two["domains"]["two"]["kernel"] = "/no/such/kernel"
     with pytest.raises(ChangeFailed, match="no/such/kernel"):
-        prefix.converge("started", two)
+        prefix.converge(Wish("started", two))
     assert not [one for one in host.look() if one.startswith(("domain", "network", "process"))]
 
 
@@ -210,7 +211,7 @@ def test_the_other_process_is_named(host: Host, two: Conf) -> None:
         with pytest.raises(LockTimeout, match="another process works on this prefix"):
             prefix.start()
         assert prefix.standing().action == ""
-        assert not prefix.plan("", two)
+        assert not prefix.plan(Wish("", two))
 
 
 def test_folders_that_are_in_the_way(host: Host, two: Conf) -> None:
@@ -230,7 +231,7 @@ def test_an_overlay_says_its_templates_format(host: Host) -> None:
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "5M"], check=True)
     conf = lab("one", disks=[{"name": "root", "type": "template", "template_type": "qcow2", "path": str(base)}])
     prefix = host.prefix()
-    prefix.converge("started", conf)
+    prefix.converge(Wish("started", conf))
     (disk,) = prefix.virt_env.get_vm("one").disks()
     assert disk.chain == ((prefix.paths.disk("one", "root", "qcow2"), "qcow2"), (str(base), "qcow2"))
     top, below = image(disk.chain[0][0])

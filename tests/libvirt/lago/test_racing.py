@@ -11,6 +11,7 @@ import re
 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.subnet_store import SubnetStore
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 
 from tests.libvirt.lago.conftest import Host, lab
 
@@ -40,7 +41,7 @@ def test_six_labs_with_the_same_names(host: Host) -> None:
     names = [f"lab{number}" for number in range(LABS)]
     for name in names:
         host.prefix(name)
-    assert _each(host, names, lambda prefix: prefix.converge("started", conf)) == [0] * LABS
+    assert _each(host, names, lambda prefix: prefix.converge(Wish("started", conf))) == [0] * LABS
     nets = [
         json.loads((host.folder / name / "virt" / f"net-{net}").read_text()) for name in names for net in conf["nets"]
     ]

@@ -18,6 +18,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import journ
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import layers, memory, snapshots, window
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import CommandError, SnapshotError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 
 from tests.libvirt.lago.conftest import Conf, Host, lab
 from tests.testbed.libvirt.daemon import Daemon
@@ -108,7 +109,7 @@ def test_all_are_paused_while_each_is_taken_and_run_again(host: Host, monkeypatc
     assert found["at"] == "after" and found["taken"]["after"]["parent"] == "before"
     assert 0 < found["taken"]["after"]["paused"] < 1, "tens of milliseconds where the machine has nothing else to do"
     assert prefix.create_snapshots("before") is False, "it is there"
-    assert not prefix.plan("started"), "a lab with snapshots is the lab that it was"
+    assert not prefix.plan(Wish("started")), "a lab with snapshots is the lab that it was"
 
 
 def test_disks_come_back_and_later_snapshots_stay(pair: Prefix) -> None:
@@ -187,7 +188,7 @@ def test_a_vm_with_its_memory_has_new_disks_and_can_be_changed(pair: Prefix) -> 
     check_whole(pair)
     assert read(pair, "one") == ""
     assert pair.virt_env.get_vm("one").domain().isPersistent()
-    assert not pair.plan("started")
+    assert not pair.plan(Wish("started"))
 
 
 def test_one_that_fails_undoes_all(pair: Prefix, monkeypatch: pytest.MonkeyPatch) -> None:

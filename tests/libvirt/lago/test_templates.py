@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.templates.store import TemplateStore
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
 from tests.libvirt.lago.conftest import Conf, Host, lab
@@ -71,7 +72,7 @@ def test_ten_labs_have_one_image(host: Host, conf: Conf) -> None:
     for prefix in prefixes[:9]:
         prefix.destroy()
     assert store.collect() == {}
-    assert not prefixes[9].plan("", conf)
+    assert not prefixes[9].plan(Wish("", conf))
     prefixes[9].destroy()
     assert list(store.collect()) == [image.name]
 
@@ -80,7 +81,7 @@ def test_a_wrong_image_makes_no_lab(host: Host, conf: Conf) -> None:
     path = repository(host.folder / "kept", digest="0" * 64)
     prefix = host.prefix()
     with pytest.raises(ChangeFailed, match="template base: make: .*lab:base:v1.*0000.*nothing else had been changed"):
-        prefix.converge("started", conf, template_repo=path)
+        prefix.converge(Wish("started", conf, template_repo=path))
     assert not [one for one in host.look() if one.startswith(("domain", "network", "link lg"))]
 
 
@@ -141,7 +142,7 @@ def _in_a_small_place(place: Path, prefix: Prefix, conf: Conf) -> None:
         prefix.virt_conf(conf)
     subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
     prefix.virt_conf(conf)
-    assert not prefix.plan("", conf)
+    assert not prefix.plan(Wish("", conf))
     assert {thing.state for thing in prefix.standing().things.values()} == {"made"}
     prefix.destroy()
     assert os.listdir(place) == []

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import identity
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.addressing import Subnets, allocate
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.dns import names_of
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.documents import domain as domains
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.documents import network as networks
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.documents.domain import DiskFile, Machine, bus
@@ -51,7 +52,7 @@ DISKS = (
 
 
 def network(name):
-    return ElementTree.fromstring(networks.build(PREFIX, LAB.nets[name], ADDRESSES[name], networks.names_of(ADDRESSES)))
+    return ElementTree.fromstring(networks.build(PREFIX, LAB.nets[name], ADDRESSES[name], names_of(ADDRESSES)))
 
 
 def domain(name, machine=KVM, lab=LAB):

@@ -12,7 +12,8 @@ import stat
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import journal as journals
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import JournalDamaged, LockTimeout
-from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.journal import Journal, pack, unpack
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.journal import Journal
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.records import pack, unpack
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.standing import (
     THINGS,
     Record,

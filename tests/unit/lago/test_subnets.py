@@ -16,7 +16,7 @@ import time
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import files, host_subnets, subnet_lease
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import LeaseError, LockTimeout
-from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.subnet_store import SubnetStore
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.subnet_store import Claim, SubnetStore
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.subnets import (
     DEFAULT_POOLS,
     Pool,
@@ -113,10 +113,10 @@ def test_pools_that_cannot_be(wrong):
 
 def test_leases_are_taken_one_after_the_other_and_given_back(store, owner):
     lab = owner()
-    got = [store.acquire(lab) for _unused in range(3)]
+    got = [store.acquire(Claim(lab)) for _unused in range(3)]
     assert [str(one) for one in got] == ["192.168.200.0/24", "192.168.201.0/24", "192.168.202.0/24"]
     assert store.release(got[1]) and not store.release(got[1])
-    assert store.acquire(owner("other")) == got[1]
+    assert store.acquire(Claim(owner("other"))) == got[1]
     assert not store.release(got[0], uuid_path=owner("other"))
     assert sorted(store.release_all(lab)) == [got[0], got[2]]
     assert [lease.uuid for lease in store.leases()] == ["uuid-of-other"]
@@ -124,46 +124,46 @@ def test_leases_are_taken_one_after_the_other_and_given_back(store, owner):
 
 def test_what_it_is_for_is_leased_once(store, owner):
     lab = owner()
-    first = store.acquire(lab, use="mgmt")
-    assert store.acquire(lab, use="mgmt") == first
-    assert store.acquire(lab, use="data") != first
-    six = store.acquire(lab, use="mgmt", pools=[pool("fd12:3456:789a::/48", 64)])
+    first = store.acquire(Claim(lab, use="mgmt"))
+    assert store.acquire(Claim(lab, use="mgmt")) == first
+    assert store.acquire(Claim(lab, use="data")) != first
+    six = store.acquire(Claim(lab, use="mgmt", pools=[pool("fd12:3456:789a::/48", 64)]))
     assert str(six) == "fd12:3456:789a::/64"
-    assert store.acquire(owner("other"), use="mgmt") not in (first, six)
+    assert store.acquire(Claim(owner("other"), use="mgmt")) not in (first, six)
     assert len(store.leases("uuid-of-lab")) == 3
 
 
 def test_a_wanted_subnet_of_any_length(store, owner):
     wanted = net("10.99.0.0/20")
-    assert store.acquire(owner(), wanted) == wanted
-    assert store.acquire(owner(), wanted) == wanted, "its owner gets it again"
+    assert store.acquire(Claim(owner(), wanted)) == wanted
+    assert store.acquire(Claim(owner(), wanted)) == wanted, "its owner gets it again"
     with pytest.raises(LeaseError, match=r"^10\.99\.0\.0/20 cannot be leased: it is leased to .*lab\.uuid$"):
-        store.acquire(owner("other"), wanted)
+        store.acquire(Claim(owner("other"), wanted))
     with pytest.raises(LeaseError, match=r"^10\.99\.1\.0/24 cannot be leased: 10\.99\.0\.0/20 is leased to"):
-        store.acquire(owner("other"), net("10.99.1.0/24"))
+        store.acquire(Claim(owner("other"), net("10.99.1.0/24")))
 
 
 def test_what_the_host_uses_is_not_leased(store, owner):
     taken = [Taken(net("192.168.192.0/20"), "has a route via 10.0.0.1 by the link eth0")]
-    assert str(store.acquire(owner(), taken=taken)) == "192.168.208.0/24"
+    assert str(store.acquire(Claim(owner(), taken=lambda: taken))) == "192.168.208.0/24"
     with pytest.raises(LeaseError, match=r"192\.168\.192\.0/20 has a route via 10\.0\.0\.1 by the link eth0"):
-        store.acquire(owner(), net("192.168.200.0/24"), taken=taken)
+        store.acquire(Claim(owner(), net("192.168.200.0/24"), taken=lambda: taken))
 
 
 def test_a_lab_that_runs_gets_its_own_subnet_again(store, owner):
-    mine = store.acquire(owner(), use="mgmt")
+    mine = store.acquire(Claim(owner(), use="mgmt"))
     running = [Taken(mine, "is on the link lgdcsyatrdvpu7n")]
-    assert store.acquire(owner(), use="mgmt", taken=running) == mine
-    assert store.acquire(owner(), mine, taken=running) == mine
+    assert store.acquire(Claim(owner(), use="mgmt", taken=lambda: running)) == mine
+    assert store.acquire(Claim(owner(), mine, taken=lambda: running)) == mine
 
 
 def test_a_lease_dies_with_its_prefix(store, owner):
     lab, remade = owner("lab"), owner("remade")
-    first, second = store.acquire(lab), store.acquire(remade)
+    first, second = store.acquire(Claim(lab)), store.acquire(Claim(remade))
     os.unlink(lab)
     files.write_whole(remade, b"another uuid")
     assert store.leases() == []
-    assert store.acquire(owner("third")) == first
+    assert store.acquire(Claim(owner("third"))) == first
     assert [str(lease.subnet) for lease in store.leases()] == [str(first)]
     assert not os.path.exists(os.path.join(store.path, f"{second.network_address}-24.lease")), "the dead are removed"
 
@@ -173,20 +173,20 @@ def test_a_lease_that_says_nothing_holds_nobody_up(store, owner, text):
     os.makedirs(store.path)
     with open(os.path.join(store.path, "192.168.200.0-24.lease"), "w") as file:
         file.write(text)
-    assert str(store.acquire(owner())) == "192.168.200.0/24"
+    assert str(store.acquire(Claim(owner()))) == "192.168.200.0/24"
 
 
 def test_files_of_others_in_the_folder_stay(store, owner):
     os.makedirs(store.path)
     for name in ("200.lease", "README", "x-y.lease"):
         open(os.path.join(store.path, name), "w").close()
-    store.release(store.acquire(owner()))
+    store.release(store.acquire(Claim(owner())))
     assert sorted(os.listdir(store.path)) == ["200.lease", "README", "x-y.lease"]
 
 
 def test_without_a_uuid_nothing_is_leased(store, tmp_path):
     with pytest.raises(LeaseError, match="is no file with a uuid"):
-        store.acquire(str(tmp_path / "none"))
+        store.acquire(Claim(str(tmp_path / "none")))
     assert not os.path.exists(store.path)
     assert store.leases() == [] and store.release_all("x") == [] and not store.release(net("10.0.0.0/24"))
 
@@ -194,7 +194,7 @@ def test_without_a_uuid_nothing_is_leased(store, tmp_path):
 def test_a_lock_that_is_held_is_not_waited_for_for_ever(store, owner):
     os.makedirs(store.path)
     with files.locked(store.path, folder=True), pytest.raises(LockTimeout, match="was not given up"):
-        SubnetStore(store.path, timeout=0.05).acquire(owner())
+        SubnetStore(store.path, timeout=0.05).acquire(Claim(owner()))
 
 
 def test_a_full_disk_leaves_no_lease(store, owner, monkeypatch):
@@ -203,7 +203,7 @@ def test_a_full_disk_leaves_no_lease(store, owner, monkeypatch):
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        store.acquire(owner())
+        store.acquire(Claim(owner()))
     assert os.listdir(store.path) == []
 
 
@@ -212,7 +212,7 @@ def test_a_full_disk_leaves_no_lease(store, owner, monkeypatch):
 
 def lease_some(path: str, key: str, count: int, out: multiprocessing.Queue) -> None:
     store = SubnetStore(path, timeout=120)
-    out.put([str(store.acquire(key)) for _unused in range(count)])
+    out.put([str(store.acquire(Claim(key))) for _unused in range(count)])
 
 
 def test_processes_that_race_share_nothing_and_56_fit(store, owner):
@@ -226,17 +226,17 @@ def test_processes_that_race_share_nothing_and_56_fit(store, owner):
         process.join(60)
     assert len(got) == len(set(got)) == 56
     with pytest.raises(LeaseError, match="is leased to .* and 53 more$"):
-        store.acquire(owner("late"))
+        store.acquire(Claim(owner("late")))
     for number in range(7):
         assert len(store.release_all(owner(str(number)))) == 8
     assert os.listdir(store.path) == []
-    assert str(store.acquire(owner("late"))) == "192.168.200.0/24"
+    assert str(store.acquire(Claim(owner("late")))) == "192.168.200.0/24"
 
 
 def churn(path: str, key: str) -> None:
     store = SubnetStore(path, timeout=120)
     while True:
-        store.release(store.acquire(key), key)
+        store.release(store.acquire(Claim(key)), key)
 
 
 def test_processes_that_are_killed_leave_whole_leases_and_no_lock(store, owner):
@@ -253,12 +253,12 @@ def test_processes_that_are_killed_leave_whole_leases_and_no_lock(store, owner):
         for lease in store.leases():
             with open(os.path.join(store.path, f"{lease.subnet.network_address}-24.lease")) as file:
                 assert json.load(file)["uuid"] == lease.uuid
-        assert store.acquire(owner(f"after{round_}")), "the lock was not left"
+        assert store.acquire(Claim(owner(f"after{round_}"))), "the lock was not left"
         store.release_all(owner(f"after{round_}"))
     for number in range(2):
         store.release_all(owner(str(number)))
     assert store.leases() == []
-    store.release(store.acquire(owner("last")))
+    store.release(store.acquire(Claim(owner("last"))))
     assert os.listdir(store.path) == []
 
 

@@ -13,6 +13,7 @@ from ...hypervisor.errors import KvmError
 from .. import identity
 from ..errors import InitFileError
 from ..initfile.model import Domain, Net
+from ..machine import Machine
 from .element import Element, document, element
 
 METADATA = "urn:fleet.hypervisor:lago"  # the namespace of what says whose a domain is
@@ -20,15 +21,6 @@ AGENT = "org.qemu.guest_agent.0"
 WITH_SMBIOS = ("x86_64", "aarch64")
 
 ElementTree.register_namespace("lago", METADATA)
-
-
-class Machine(t.NamedTuple):
-    """What a host offers: `type` kvm or qemu, `machine` such as q35, `emulator` where libvirt shall not choose."""
-
-    type: str
-    arch: str
-    machine: str
-    emulator: str = ""
 
 
 class DiskFile(t.NamedTuple):

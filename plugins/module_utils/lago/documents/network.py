@@ -9,21 +9,22 @@ import typing as t
 
 from .. import identity
 from ..addressing import Addresses, Place
+from ..dns import Names, with_records
 from ..errors import AddressError
 from ..initfile.model import Net
 from ..initfile.names import Address, Subnet
 from .element import Element, document, element
 
-Names = t.Mapping[str, t.Sequence[str]]  # by address
-
 
 def build(prefix: str, net: Net, addresses: Addresses, names: Names) -> str:
     """The document of `net` in the lab with the uuid `prefix`.
 
-    `names` are what the DNS server of a management network knows besides what the file says (see `names_of`).
+    `names` are what the DNS server of a management network knows besides what the file says (see dns.names_of).
     Raises AddressError where the pool of DHCP does not fit into the subnet.
     """
     nat = net.type == "nat"
+    if net.bridge:
+        return document(_on_bridge(prefix, net))
     return document(
         element(
             "network",
@@ -40,15 +41,15 @@ def build(prefix: str, net: Net, addresses: Addresses, names: Names) -> str:
     )
 
 
-def names_of(lab: t.Mapping[str, Addresses]) -> dict[str, list[str]]:
-    """All names of all VMs' interfaces in a lab, by address."""
-    found: dict[str, list[str]] = {}
-    for addresses in lab.values():
-        for place in addresses.places:
-            for address in (place.v4, place.v6):
-                if address is not None:
-                    found.setdefault(str(address), []).extend(place.names)
-    return found
+def _on_bridge(prefix: str, net: Net) -> Element:
+    """On a bridge that is the host's: libvirt only plugs guests into it."""
+    return element(
+        "network",
+        element("name", identity.network_name(prefix, net.name)),
+        element("uuid", identity.object_uuid(prefix, identity.NETWORK, net.name)),
+        element("forward", mode="bridge"),
+        element("bridge", name=net.bridge),
+    )
 
 
 def _families(addresses: Addresses) -> list[tuple[Subnet, Address]]:
@@ -56,23 +57,11 @@ def _families(addresses: Addresses) -> list[tuple[Subnet, Address]]:
     return [(subnet, gw) for subnet, gw in both if subnet is not None and gw is not None]
 
 
-def dns_names(net: Net, lab: t.Mapping[str, Addresses]) -> dict[str, list[str]]:
-    """What the network's DNS server knows, by address: only a NAT network for management has one."""
-    return _with_records(net, names_of(lab)) if net.management and net.type == "nat" else {}
-
-
-def _with_records(net: Net, names: Names) -> dict[str, list[str]]:
-    by_address: dict[str, list[str]] = {str(address): list(some) for address, some in names.items()}
-    for name, address in net.dns_records.items():
-        by_address.setdefault(str(address), []).append(name)
-    return {address: list(dict.fromkeys(some)) for address, some in by_address.items()}
-
-
 def _dns(net: Net, names: Names) -> Element:
     """Only management networks have a DNS server; on the others the same names would be other machines."""
     if not net.management:
         return element("dns", enable="no")
-    return element("dns", *(dns_host(address, some) for address, some in _with_records(net, names).items()))
+    return element("dns", *(dns_host(address, some) for address, some in with_records(net, names).items()))
 
 
 def dns_host(address: str, names: t.Sequence[str]) -> Element:

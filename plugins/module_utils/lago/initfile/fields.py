@@ -9,7 +9,6 @@ Lago's users wrote JSON and YAML by hand, and playbooks make text of numbers: wh
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing as t
 
@@ -55,6 +54,8 @@ def at(place: str, key: object) -> str:
 
 
 def _unknown(place: str, key: str, known: t.Sequence[str]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(key, known, 1)
     return f"{place}: is not a key that is known here" + (f"; is {near[0]} meant?" if near else "")
 

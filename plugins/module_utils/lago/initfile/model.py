@@ -92,6 +92,7 @@ class Net(t.NamedTuple):
     dns_domain_name: str
     dns_records: t.Mapping[str, Address]
     mapping: t.Mapping[str, Address]
+    bridge: str = ""  # one of the host's own, which is there; "": the lab makes one
 
 
 class InitFile(t.NamedTuple):
