@@ -6,10 +6,14 @@
 Ansible ships a module's code as a zip of sources. Python's own importer of zips compiles each source merely to learn
 the name of its file, throws that away, and compiles it again to run it (zipimport.zipimporter.get_filename, Python 3.8
 to 3.13). For netlink_link that is every eighth part of a whole task. The name follows from the path.
+
+Garbage is looked for neither while the process runs nor, thanks to `gc.freeze`, as it ends: Python would go through all
+that is left, more than once, to free what the kernel frees at once.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 import zipimport
@@ -36,3 +40,4 @@ if ARCHIVE:
     sys.path_hooks.insert(0, hook)
     sys.path_importer_cache.pop(__file__.rpartition("/")[0], None)  # what found this file would find the next ones
     gc.disable()  # the process is short, and compiling makes many objects, none of them garbage
+    atexit.register(gc.freeze)

@@ -90,6 +90,20 @@ def test_no_garbage_is_looked_for_in_what_is_shipped(archive):
     assert told(archive, "usual")["collecting"] is True
 
 
+# What is registered first runs last.
+AT_THE_END = """
+import atexit, gc, sys
+atexit.register(lambda: print(gc.get_freeze_count()))
+sys.path.insert(0, sys.argv[1])
+import shipped.quick_import
+"""
+
+
+def test_none_is_looked_for_at_the_end_either(archive):
+    done = subprocess.run([sys.executable, "-c", AT_THE_END, str(archive)], stdout=subprocess.PIPE, check=True)
+    assert int(done.stdout) > 1000
+
+
 def test_in_a_folder_it_does_nothing(tmp_path):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
