@@ -9,6 +9,7 @@ Python and imports included; dmsetup's processes are what a playbook without the
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -82,6 +83,7 @@ def by_turns(**peers: Call) -> dict[str, float]:
 
 
 def main() -> None:
+    gc.disable()  # as quick_import does in each module
     big = f"{PREFIX}big"
     wanted = [(n * 8, 8, "linear", f"{DISK} {n * 8}") for n in range(TARGETS)]
     names = [f"{PREFIX}{number}" for number in range(DEVICES)]

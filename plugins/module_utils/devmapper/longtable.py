@@ -9,23 +9,15 @@ The lines of a long table mostly have one target type and one size, since the ke
 from __future__ import annotations
 
 import itertools
-import re
 import struct
 import typing as t
 
 NEXT = struct.Struct("=20xI")  # of struct dm_target_spec: where the next line begins
-SPEC_SIZE = 40
+SPEC_SIZE, KIND_AT = 40, 24
+WORD = 8  # bytes that lines are filled up to, and that a start or length has
 AT_FIRST, LATER = 64, 8  # lines tried at first, and how many times as many after they were all alike
 FEWEST = 16  # alike in a row; with less, line by line is faster
-AFTER_END = re.compile(rb"\0[^\0\n]")  # a byte after the NUL, in texts that have a line each
-
-Columns = t.List[t.List[t.Any]]
-
-
-def columns(rows: t.Iterable[t.Sequence[t.Any]], many: int) -> Columns:
-    """The columns of rows that have `many` values each."""
-    flat = list(itertools.chain.from_iterable(rows))
-    return [flat[place::many] for place in range(many)]
+FILLED = b"\0" + b"\1" * 255  # of a byte, whether it is another than NUL
 
 
 def decode(data: bytes, count: int) -> tuple[list[tuple[int, int, str, str]], int]:
@@ -50,16 +42,47 @@ def decode(data: bytes, count: int) -> tuple[list[tuple[int, int, str, str]], in
 
 def _run(data: bytes, place: int, step: int, many: int) -> list[t.Any]:
     """Up to `many` lines of `step` bytes and one target type; none where those are few."""
-    span = memoryview(data)[place : place + step * many]
-    starts, lengths, nexts, kinds, texts = columns(struct.iter_unpack(f"=QQ4xI16s{step - SPEC_SIZE}s", span), 5)
-    expected = range(place + step, place + step * many + 1, step)
-    if nexts != list(expected) or kinds.count(kinds[0]) != many:
-        pairs = enumerate(zip(nexts, expected, kinds))
-        many = next(number for number, (one, other, kind) in pairs if one != other or kind != kinds[0])
-        return _run(data, place, step, many) if many >= FEWEST else []
-    joined = b"\n".join([*texts, b""])
-    if AFTER_END.search(joined) or joined.count(b"\0\n") != many:
+    if step % WORD:
         return []
-    plain = joined.translate(None, b"\0").decode("utf-8", "surrogateescape").split("\n")[:-1]
-    kind = kinds[0].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-    return list(zip(starts, lengths, itertools.repeat(kind), plain)) if len(plain) == many else []
+    span = memoryview(data)[place : place + step * many]
+    words, width = span.cast("Q"), step // WORD
+    starts, lengths, *kind = (words[column::width].tolist() for column in (0, 1, 3, 4))
+    nexts = span.cast("I")[5 :: 2 * width].tolist()
+    alike = min(_alike(kind[0]), _alike(kind[1]), _ascending(nexts, place, step))
+    if alike < many:
+        return _run(data, place, step, alike) if alike >= FEWEST else []
+    plain = _texts(data, place + SPEC_SIZE, step, many)
+    name = data[place + KIND_AT : place + SPEC_SIZE].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    return list(zip(starts, lengths, itertools.repeat(name), plain)) if len(plain) == many else []
+
+
+def _texts(data: bytes, place: int, step: int, many: int) -> list[str]:
+    """The arguments of `many` lines, the first one's at `place`; none where one does not end with its first NUL."""
+    size = step - SPEC_SIZE
+    ends = place + step * many - SPEC_SIZE
+    joined = bytearray(b"\n") * ((size + 1) * many)
+    before = -1
+    for column in range(size):  # one byte of each line
+        found = data[place + column : ends : step]
+        joined[column :: size + 1] = found
+        filled = int.from_bytes(found.translate(FILLED), "little")
+        if filled & ~before:
+            return []
+        before = filled
+    return joined.translate(None, b"\0").decode("utf-8", "surrogateescape").split("\n")[:-1] if not before else []
+
+
+def _alike(values: list[int]) -> int:
+    """How many in a row are as the first."""
+    first = values[0]
+    if values.count(first) == len(values):
+        return len(values)
+    return next(n for n, one in enumerate(values) if one != first)
+
+
+def _ascending(values: list[int], place: int, step: int) -> int:
+    """How many in a row are each `step` more than the one before, from `place` on."""
+    expected = range(place + step, place + step * len(values) + 1, step)
+    if values == list(expected):
+        return len(values)
+    return next(n for n, (one, other) in enumerate(zip(values, expected)) if one != other)

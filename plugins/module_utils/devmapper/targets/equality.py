@@ -15,7 +15,6 @@ import typing as t
 
 from ..errors import DmValueError
 from ..header import dev_text
-from ..longtable import columns
 from ..nodes import block_device
 from . import grammar
 from .registry import TARGETS
@@ -81,8 +80,8 @@ def same_table(wanted: t.Sequence[Line], live: t.Sequence[Line], resolve: Resolv
 
 def _same_text(wanted: t.Sequence[Line], live: t.Sequence[Line], resolve: Resolve) -> bool:
     """Whether the tables are the same but for how a few devices are written: thousands of lines in a few steps."""
-    ones, others = columns(wanted, 4), columns(live, 4)
-    if ones[:3] != others[:3]:
+    ones, others = list(zip(*wanted)), list(zip(*live))
+    if not ones or ones[:3] != others[:3]:
         return False
     text, other = (f" {SEPARATOR.join(args)} " for args in (ones[3], others[3]))
     if "\\" in text:
