@@ -147,14 +147,12 @@ answer:
   sample: [{name: db1, written: 99123200}]
 """
 
-import importlib.util
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils import quick_import, with_libvirt  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.hypervisor.domains import show
 from ..module_utils.hypervisor.errors import KvmError
-from ..module_utils.hypervisor.task import CONNECTION, INTERPRETERS, READONLY
+from ..module_utils.hypervisor.task import CONNECTION, READONLY
 
 
 def main() -> None:
@@ -174,22 +172,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if importlib.util.find_spec("libvirt") is None:
-        respawn()
+    with_libvirt.ensure()
     try:
         result = show.run(module.params)
     except KvmError as error:
         module.fail_json(msg=f"Reading the guests: {error}")
     module.exit_json(changed=False, **result)
-
-
-def respawn() -> None:
-    """Goes on with a Python that has libvirt-python, if there is one; does not return then."""
-    from ansible.module_utils.common import respawn as how
-
-    found = None if how.has_respawned() else how.probe_interpreters_for_module(INTERPRETERS, "libvirt")
-    if found:
-        how.respawn_module(found)
 
 
 if __name__ == "__main__":

@@ -115,12 +115,10 @@ huge_pages:
   sample: [{cell: 0, size_kib: 2048, count: 4096}]
 """
 
-import importlib.util
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
-from ..module_utils.hypervisor.task import CONNECTION, INTERPRETERS
+from ..module_utils import quick_import, with_libvirt  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils.hypervisor.task import CONNECTION
 from ..module_utils.hypervisor.tuning import task
 
 PAGES = {
@@ -150,23 +148,13 @@ def main() -> None:
         required_one_of=[["ksm", "huge_pages", "suspend"]],
         supports_check_mode=True,
     )
-    if importlib.util.find_spec("libvirt") is None:
-        respawn()
+    with_libvirt.ensure()
     try:
         result = task.run(module.params, module.check_mode)
     except task.FAILURES as error:
         module.fail_json(msg=f"Setting the node: {error}")
     diff = result.pop("diff")
     module.exit_json(**result, **({"diff": diff} if module._diff else {}))
-
-
-def respawn() -> None:
-    """Goes on with a Python that has libvirt-python, if there is one; does not return then."""
-    from ansible.module_utils.common import respawn as how
-
-    found = None if how.has_respawned() else how.probe_interpreters_for_module(INTERPRETERS, "libvirt")
-    if found:
-        how.respawn_module(found)
 
 
 if __name__ == "__main__":

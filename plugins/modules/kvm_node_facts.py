@@ -333,14 +333,12 @@ ansible_facts:
       sample: {bridges: [virbr0]}
 """
 
-import importlib.util
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils import quick_import, with_libvirt  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.hypervisor.errors import KvmError
 from ..module_utils.hypervisor.facts import task
-from ..module_utils.hypervisor.task import CONNECTION, INTERPRETERS, READONLY
+from ..module_utils.hypervisor.task import CONNECTION, READONLY
 
 
 def main() -> None:
@@ -356,22 +354,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if importlib.util.find_spec("libvirt") is None:
-        respawn()
+    with_libvirt.ensure()
     try:
         facts = task.run(module.params)
     except KvmError as error:
         module.fail_json(msg=f"Gathering facts of the node: {error}")
     module.exit_json(ansible_facts=facts)
-
-
-def respawn() -> None:
-    """Goes on with a Python that has libvirt-python, if there is one; does not return then."""
-    from ansible.module_utils.common import respawn as how
-
-    found = None if how.has_respawned() else how.probe_interpreters_for_module(INTERPRETERS, "libvirt")
-    if found:
-        how.respawn_module(found)
 
 
 if __name__ == "__main__":

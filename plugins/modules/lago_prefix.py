@@ -61,6 +61,7 @@ options:
         stays.
       - V(reverted) takes all VMs back to O(snapshot). They run again if they ran then, with their memory if that was
         saved. What was written since is lost.
+      - V(snapshot_absent) forgets O(snapshot). What the VMs and the other snapshots have of it stays with them.
       - V(collected) copies consoles, and what the init file calls C(artifacts) of each VM, to O(dest).
       - V(exported) writes the lab as one file, O(archive), as it was at one moment. What runs goes on.
       - V(imported) makes a lab of O(archive), stopped, with an id, addresses of hardware and subnets of its own. A lab
@@ -68,7 +69,18 @@ options:
       - V(pruned) removes from the host what was of labs whose folders are gone, that is guests and networks in libvirt,
         leases, and images that no lab uses. O(path) is then a folder that has labs in it.
     type: str
-    choices: [initialized, started, stopped, absent, snapshotted, reverted, collected, exported, imported, pruned]
+    choices:
+      - initialized
+      - started
+      - stopped
+      - absent
+      - snapshotted
+      - reverted
+      - snapshot_absent
+      - collected
+      - exported
+      - imported
+      - pruned
     default: started
   vms:
     description: Names of VMs to be started, stopped or collected from; all, without it.
@@ -95,8 +107,8 @@ options:
     type: path
   snapshot:
     description:
-      - Name of a snapshot, for V(snapshotted) and V(reverted), and for V(exported) where that is not to be the lab as
-        it is now.
+      - Name of a snapshot, for V(snapshotted), V(reverted) and V(snapshot_absent), and for V(exported) where
+        that is not to be the lab as it is now.
     type: str
   memory:
     description: Whether a snapshot has the memory of VMs that run. They are paused until that is written.
@@ -163,6 +175,12 @@ EXAMPLES = r"""
   fleet.hypervisor.lago_prefix:
     path: /var/lib/lago/labs/web
     state: reverted
+    snapshot: fresh
+
+- name: It is not needed any more
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web
+    state: snapshot_absent
     snapshot: fresh
 
 - name: One VM is switched off
@@ -275,19 +293,15 @@ evidence:
       sample: ["Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)"]
 """
 
-import importlib.util
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
-from ..module_utils.hypervisor.task import INTERPRETERS
+from ..module_utils import quick_import, with_libvirt  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.lago import task
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=task.SPEC, mutually_exclusive=task.EXCLUSIVE, supports_check_mode=True)
-    if importlib.util.find_spec("libvirt") is None:
-        respawn()
+    with_libvirt.ensure()
     module.no_log_values = set()  # the init file was kept from the log; from the result, only its passwords are
     try:
         result = task.run(module.params, module.check_mode, module.no_log_values.add)
@@ -295,15 +309,6 @@ def main() -> None:
         module.fail_json(**task.failure(error))
     diff = result.pop("diff")
     module.exit_json(**result, **({"diff": diff} if module._diff else {}))
-
-
-def respawn() -> None:
-    """Goes on with a Python that has libvirt-python, if there is one; does not return then."""
-    from ansible.module_utils.common import respawn as how
-
-    found = None if how.has_respawned() else how.probe_interpreters_for_module(INTERPRETERS, "libvirt")
-    if found:
-        how.respawn_module(found)
 
 
 if __name__ == "__main__":

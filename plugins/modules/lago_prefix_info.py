@@ -233,33 +233,20 @@ orphans:
       sample: 4b1d0f2e1c3d4f5a8b9c0d1e2f3a4b5c
 """
 
-import importlib.util
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
-from ..module_utils.hypervisor.task import INTERPRETERS
+from ..module_utils import quick_import, with_libvirt  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.lago import show
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=show.SPEC, supports_check_mode=True)
-    if importlib.util.find_spec("libvirt") is None:
-        respawn()
+    with_libvirt.ensure()
     try:
         result = show.run(module.params)
     except show.FAILURES as error:
         module.fail_json(msg=f"Reading the labs: {error}")
     module.exit_json(changed=False, **result)
-
-
-def respawn() -> None:
-    """Goes on with a Python that has libvirt-python, if there is one; does not return then."""
-    from ansible.module_utils.common import respawn as how
-
-    found = None if how.has_respawned() else how.probe_interpreters_for_module(INTERPRETERS, "libvirt")
-    if found:
-        how.respawn_module(found)
 
 
 if __name__ == "__main__":

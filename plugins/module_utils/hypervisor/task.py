@@ -18,7 +18,6 @@ CONNECTION = {
     "timeout": {"type": "float", "default": 30.0},
 }
 READONLY = {"readonly": {"type": "bool", "default": True}}
-INTERPRETERS = ("/usr/libexec/platform-python", "/usr/bin/python3")  # where distributions have libvirt-python
 
 
 def connected(params: t.Mapping[str, t.Any], work: t.Callable[[Connection], Result]) -> Result:

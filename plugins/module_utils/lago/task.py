@@ -28,6 +28,7 @@ STATES: t.Dict[str, t.Callable[[Task], Outcome]] = {
     "absent": states.converged,
     "snapshotted": states.snapshotted,
     "reverted": states.reverted,
+    "snapshot_absent": states.snapshot_absent,
     "collected": states.collected,
     "exported": states.exported,
     "imported": states.imported,

@@ -13,8 +13,6 @@ from .errors import LagoError
 from .prefix import Prefix
 from .wish import Wish
 
-QUICK = 0.5  # seconds for each look at a lab that has nothing to be done
-
 Params = t.Mapping[str, t.Any]
 Conf = t.Dict[str, t.Any]
 
@@ -87,14 +85,9 @@ def started(task: Task) -> Outcome:
     pattern, names = task.params["console"] or "", _chosen(task, prefix.virt_env.lab.domains)
     vms = [vm for name, vm in prefix.virt_env.get_vms().items() if name in names]
     if task.check:
-        return done._replace(pending=not all(_seems_ready(waiting.steps(vm, how, pattern)) for vm in vms))
+        return done._replace(pending=not waiting.seem_ready(vms, how, pattern))
     waiting.wait_for_all(vms, how, task.params["timeout"], pattern, prefix.progress)
     return done
-
-
-def _seems_ready(steps: t.Iterable[t.Any]) -> bool:
-    """A look at each step but a login, which an emulated guest takes a second for."""
-    return all(not step.look(QUICK) for step in steps if step.name != "login")
 
 
 # Its snapshots

@@ -16,11 +16,9 @@ import socket
 import time
 import typing as t
 
-from ..hypervisor.deadline import within
 from ..hypervisor.errors import Gone, KvmError
-from . import console
 from .errors import GuestError, LagoError, NotReady
-from .parallel import VectorThread, func_vector
+from .parallel import VectorThread, func_vector, invoke_in_parallel
 
 if t.TYPE_CHECKING:
     from .vm import VM
@@ -30,6 +28,7 @@ CONNECT = 1.0  # seconds for one try of a TCP connection: on the way lie no more
 GREETING = 5.0
 LOGIN = 30.0  # an emulated guest may take some seconds
 AGENT = 5.0
+QUICK = 0.5  # seconds for one look at a VM that is likely to be ready
 OVER = ("missing", "shut off", "crashed")
 NOBODY = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
 
@@ -105,6 +104,12 @@ def wait_for_all(
     if late:
         raise NotReady("\n".join(map(str, late)), [one for error in late for one in error.evidence])
     return {vm.name(): passed for vm, passed in zip(vms, results)}
+
+
+def seem_ready(vms: t.Iterable[VM], what: str, pattern: str) -> bool:
+    """By one look at all of them at once: at the last step but a login, which an emulated guest takes a second for."""
+    last = [next(step for step in reversed(steps(vm, what, pattern)) if step.name != "login") for vm in vms]
+    return not any(invoke_in_parallel(lambda step: step.look(QUICK), last))
 
 
 DONE = {"ssh": "SSH answers", "agent": "its agent answers", "console": "its console says it", "none": "is started"}
@@ -189,6 +194,8 @@ def _logs_in(vm: VM, timeout: float) -> str:
 
 def agent_answers(vm: VM, timeout: float) -> str:
     """ "" where the guest agent answers, else what is missing."""
+    from ..hypervisor.deadline import within
+
     connection = vm.virt_env().connection
     try:
         within(timeout, lambda: connection.ask_of(vm.domain(), "getTime", 0), lambda: "asking the guest agent")
@@ -198,6 +205,8 @@ def agent_answers(vm: VM, timeout: float) -> str:
 
 
 def _console_step(vm: VM, pattern: str) -> Step:
+    from . import console
+
     try:
         watcher = console.Watcher(vm.console(), pattern, vm.console_start())
     except re.error as error:
@@ -218,4 +227,6 @@ def _lease(vm: VM) -> dict[str, t.Any]:
 
 
 def _console(vm: VM) -> list[str]:
+    from . import console
+
     return console.last_lines(vm.console(), 20, vm.console_start())
