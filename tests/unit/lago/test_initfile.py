@@ -239,6 +239,13 @@ REFUSED = [
     ("nets/mgmt/dhcp", {"start": 9}, "nets.mgmt.dhcp: end is missing"),
     ("nets/storage/dhcp", {"start": 9, "end": 300}, "nets.storage.dhcp.end: 192.168.210.0/24 has no host 300"),
     ("nets/raw/dhcp", {"start": 9, "end": 30}, "nets.raw.dhcp: a network of type bridge has no DHCP server"),
+    (
+        "nets/raw/bridge",
+        "br/0",
+        "nets.raw.bridge: 'br/0' cannot be a link's name (letters, digits, _ . and -, 15 at most)",
+    ),
+    ("nets/mgmt/bridge", "br0", "nets.mgmt.bridge: only a network of type bridge can be on one of the host's"),
+    ("nets/raw", {"type": "bridge", "bridge": "br0", "mtu": 9000}, "nets.raw.mtu: a bridge of the host's has its own"),
     ("nets/raw/type", "vlan", "nets.raw.type: has to be one of nat, bridge, not 'vlan'"),
     ("nets/raw/dns_domain_name", "x.y", "nets.raw.dns_domain_name: only management networks have DNS"),
     (

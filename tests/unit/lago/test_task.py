@@ -90,7 +90,13 @@ def test_an_init_file_that_is_no_json_is_told_with_its_path(tmp_path):
 
 @pytest.mark.parametrize(
     "state,lacks",
-    [("collected", "dest"), ("exported", "archive"), ("imported", "archive"), ("snapshotted", "snapshot")],
+    [
+        ("collected", "dest"),
+        ("exported", "archive"),
+        ("imported", "archive"),
+        ("snapshotted", "snapshot"),
+        ("snapshot_absent", "snapshot"),
+    ],
 )
 def test_a_state_says_what_it_cannot_do_without(tmp_path, state, lacks):
     with pytest.raises(LagoError, match=f"^{lacks}: state {state} needs it$"):

@@ -15,6 +15,7 @@ from .fields import text
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 HOST = re.compile(rf"^{LABEL}(?:\.{LABEL})*$", re.ASCII)
 WORD = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", re.ASCII)
+LINK = re.compile(r"^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}$", re.ASCII)  # IFNAMSIZ, of those that need no quotes
 DEVICE = re.compile(r"^(?:vd|sd|hd)[a-z]$", re.ASCII)
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -42,6 +43,14 @@ def device(place: str, value: t.Any) -> str:
     found = text(place, value)
     if not DEVICE.match(found):
         raise InitFileError(place, f"{found!r} is no disk's name such as vda, sda or hda")
+    return found
+
+
+def link(place: str, value: t.Any) -> str:
+    """The name of one of the host's links."""
+    found = text(place, value)
+    if not LINK.match(found):
+        raise InitFileError(place, f"{found!r} cannot be a link's name (letters, digits, _ . and -, 15 at most)")
     return found
 
 

@@ -24,6 +24,7 @@ FIELDS = (
     Field("dns_domain_name", names.host, ""),
     Field("dns_records", values_of(names.address), {}),
     Field("mapping", values_of(names.address), {}),
+    Field("bridge", names.link, ""),
 )
 
 DHCP = (
@@ -79,3 +80,7 @@ def _check(place: str, net: Net) -> None:
         raise InitFileError(f"{place}.dhcp.end", f"{net.subnet} has no host {net.dhcp.end}")
     if net.type == "bridge" and net.dhcp is not None:
         raise InitFileError(f"{place}.dhcp", "a network of type bridge has no DHCP server")
+    if net.bridge and net.type != "bridge":
+        raise InitFileError(f"{place}.bridge", "only a network of type bridge can be on one of the host's")
+    if net.bridge and net.mtu:
+        raise InitFileError(f"{place}.mtu", "a bridge of the host's has its own")
