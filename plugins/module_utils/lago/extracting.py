@@ -10,6 +10,7 @@ import shutil
 import typing as t
 
 from ..hypervisor.errors import KvmError
+from . import guestfs
 from .errors import CommandError, GuestError
 from .utils import run_command
 
@@ -74,7 +75,8 @@ def _copy_out(vm: VM, inside: str, here: str) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     os.makedirs(beside)
     try:
-        done = run_command([TOOL, f"--format={form}", "-a", path, inside, beside], timeout=READ)
+        argv = [TOOL, f"--format={form}", "-a", path, inside, beside]
+        done = run_command(argv, env=guestfs.environment(vm.virt_env().lab.machine.type), timeout=READ)
         if done.code != 0:
             said = done.err.decode("utf-8", "replace").strip().splitlines()
             raise CommandError(f"reading {inside} from {path}: {TOOL} ended with {done.code}: {' '.join(said[-2:])}")

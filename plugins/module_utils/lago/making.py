@@ -145,7 +145,7 @@ def _disk(work: Making, action: Action) -> Detail:
     if "build" in meaning:
         from . import sysprep
 
-        sysprep.build(path, form, meaning["build"], work.prefix.paths.ssh_id_rsa_pub())
+        sysprep.build(path, form, meaning["build"], work.prefix.paths.ssh_id_rsa_pub(), _lab(action).machine.type)
     return {"chain": [[path, form], *([list(base)] if base else [])]}
 
 

@@ -16,6 +16,7 @@ import shlex
 import tempfile
 import typing as t
 
+from . import guestfs
 from .errors import CommandError, LagoError
 from .utils import run_command
 
@@ -80,16 +81,16 @@ def _line(text: str) -> str:
     return text
 
 
-def sysprep(disk: str, mods: t.Iterable[Words], form: str, relabel: bool = False) -> None:
+def sysprep(disk: str, mods: t.Iterable[Words], form: str, relabel: bool = False, kind: str = "") -> None:
     """Makes the changes `mods` to the file `disk` of the format `form`; `relabel` for guests that have SELinux.
 
-    Raises LagoError, CommandError, OSError.
+    `kind`: see guestfs.environment. Raises LagoError, CommandError, OSError.
     """
     words = [word for mod in mods for word in mod]
     more = ["--selinux-relabel"] if relabel else []
     with tempfile.TemporaryDirectory(prefix="lago-sysprep-") as folder:
         said = [_hidden(word, folder, number) for number, word in enumerate(words)]
-        _run("virt-sysprep", f"--format={form}", "-a", disk, *more, "--operations", "customize", *said)
+        _run(kind, "virt-sysprep", f"--format={form}", "-a", disk, *more, "--operations", "customize", *said)
 
 
 def _hidden(word: str, folder: str, number: int) -> str:
@@ -101,16 +102,16 @@ def _hidden(word: str, folder: str, number: int) -> str:
     return f"file:{path}"
 
 
-def build(disk: str, form: str, steps: t.Iterable[t.Mapping[str, t.Any]], key: str) -> None:
+def build(disk: str, form: str, steps: t.Iterable[t.Mapping[str, t.Any]], key: str, kind: str = "") -> None:
     """What an init file has under a disk's `build`, in its order; `key` is the prefix's public key, a file.
 
-    Raises LagoError for what is not known, CommandError.
+    `kind`: see guestfs.environment. Raises LagoError for what is not known, CommandError.
     """
     for step in steps:
         for tool, options in step.items():
             if tool != "virt-customize":
                 raise LagoError(f"building {disk}: {tool} is not known; virt-customize is")
-            _run(tool, f"--format={form}", "-a", disk, *customize_words(options, key))
+            _run(kind, tool, f"--format={form}", "-a", disk, *customize_words(options, key))
 
 
 def customize_words(options: t.Mapping[str, t.Any], key: str) -> Words:
@@ -127,10 +128,9 @@ def customize_words(options: t.Mapping[str, t.Any], key: str) -> Words:
     return words
 
 
-def _run(tool: str, *words: str) -> None:
-    """By libguestfs's own QEMU, without libvirt: whoever runs it can read the disk, which is all it takes."""
+def _run(kind: str, tool: str, *words: str) -> None:
     try:
-        done = run_command([tool, "-q", *words], env={"LIBGUESTFS_BACKEND": "direct"}, timeout=LIMIT)
+        done = run_command([tool, "-q", *words], env=guestfs.environment(kind), timeout=LIMIT)
     except CommandError as error:
         raise CommandError(f"{error} ({tool} is of the package guestfs-tools)") from None
     if done.code != 0:

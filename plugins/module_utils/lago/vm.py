@@ -153,7 +153,7 @@ class VM(Guest):
         if selinux:
             mods.append(sysprep.set_selinux_mode(selinux))
         path, form = self.disks()[0].chain[0]
-        sysprep.sysprep(path, mods, form, relabel=bool(selinux))
+        sysprep.sysprep(path, mods, form, relabel=bool(selinux), kind=self._env.lab.machine.type)
 
     def shutdown(self, timeout: float = 60.0) -> bool:
         """Asks it to power itself off, and pulls the plug on one that does not; whether it did. Raises KvmError."""

@@ -12,6 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import extracting
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import GuestError, NotReady
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.services import ServiceState
@@ -216,8 +217,11 @@ def test_what_a_console_says(two: VM) -> None:
         two.wait_for("console", 0.3, "kernel panic")
 
 
-def test_a_server_of_ssh_that_is_stopped_and_a_guest_that_goes(lab: Prefix, two: VM) -> None:
+def test_a_server_of_ssh_that_is_stopped_and_a_guest_that_goes(
+    lab: Prefix, two: VM, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The last test: what it takes away does not come back."""
+    monkeypatch.setattr(extracting, "TOOL", "virt-copy-out-of-nowhere")
     two.ssh("/sbin/service dropbear stop", timeout=30)
     two.disconnect()
     with pytest.raises(NotReady, match=r"two: ssh stalls at port after \d s: TCP port 22 of .*: Connection refused"):

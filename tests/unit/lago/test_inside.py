@@ -11,7 +11,14 @@ import stat
 import tarfile
 
 import pytest
-from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import console, copying, services, ssh, sysprep
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import (
+    console,
+    copying,
+    guestfs,
+    services,
+    ssh,
+    sysprep,
+)
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import (
     CommandError,
     GuestError,
@@ -206,6 +213,14 @@ def test_sysprep_s_words(tool):
     assert said[9:13] == ["--mkdir", "/etc/iscsi", "--write", "/etc/iscsi/initiatorname.iscsi:InitiatorName=iqn.x:vm0"]
     assert said[-2].startswith("file:") and said[-1] == "pw", "the password is in a file, not in the words"
     assert not os.path.exists(said[-2][5:])
+
+
+def test_libguestfs_takes_no_kvm_that_the_lab_does_not_take():
+    assert guestfs.environment("qemu") == {
+        "LIBGUESTFS_BACKEND": "direct",
+        "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg",
+    }
+    assert guestfs.environment("kvm") == {"LIBGUESTFS_BACKEND": "direct"}
 
 
 def test_what_an_init_file_builds(tool):
