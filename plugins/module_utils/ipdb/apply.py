@@ -99,7 +99,7 @@ def transact(
     """
     waves = difference(before, after)
     timings: dict[t.Any, float] = {}
-    places = [(place[0], from_lists(place[1])) for place in touched(waves)]
+    places = touched(waves)
     try:
         _send_all(channel, waves, note, timings)
         start = time.monotonic()

@@ -109,11 +109,12 @@ Wave = t.Tuple[Step, ...]
 Waves = t.Tuple[Wave, ...]
 
 
-def touched(waves: Waves) -> list[list[t.Any]]:
-    """Table and key of every object that the steps change or cost, as JSON takes it."""
+def touched(waves: Waves) -> list[Place]:
+    """Every object that the steps change or cost, each once."""
     seen: dict[Place, None] = {}
     for wave in waves:
         for step in wave:
             seen[step.table, step.key] = None
-            seen.update(dict.fromkeys((*step.effects, *step.reached)))
-    return [[table, list(key) if isinstance(key, tuple) else key] for table, key in seen]
+            if step.effects or step.reached:
+                seen.update(dict.fromkeys((*step.effects, *step.reached)))
+    return list(seen)

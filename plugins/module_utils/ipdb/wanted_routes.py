@@ -20,6 +20,7 @@ from .wanting import Wanting
 
 def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]]) -> None:
     ways = Ways(wanting)
+    alike: dict[int, Object] = {}  # new routes by the identity of what they have in common
     for want in parse_all(items, True):
         key = route_key(want.fields)
         now = wanting.table("routes").get(key)
@@ -28,11 +29,13 @@ def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]]) -> None:
             if now and not differing({**want.fields, "metric": now.get("metric")}, _named(wanting, now, want)):
                 wanting.drop("routes", key)
             continue
-        wanting.say("routes", key, want.where, want.fields)
-        if now and not differing(want.fields, _named(wanting, now, want)) and not _moves(want, now, ways):
-            continue
-        fields = {**(kept(now) if now else {}), **_resolved(wanting, want)}
-        wanting.put("routes", key, _whole(fields, ways))
+        wanting.say("routes", key, want.where)
+        if now is None:
+            if want.rest is None or id(want.rest) not in alike:
+                alike[id(want.rest)] = _whole(_resolved(wanting, want), ways)
+            wanting.own("routes")[key] = {**alike[id(want.rest)], "dst": want.fields["dst"]}
+        elif differing(want.fields, _named(wanting, now, want)) or _moves(want, now, ways):
+            wanting.put("routes", key, _whole({**kept(now), **_resolved(wanting, want)}, ways))
 
 
 def _moves(want: Wanted, now: Object, ways: Ways) -> bool:

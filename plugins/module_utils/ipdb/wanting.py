@@ -80,4 +80,4 @@ class Wanting:
 
     def picture(self) -> Picture:
         whole = self.before._replace(**{name: self.table(name) for name in KEYS}, places=self.places)
-        return without_strays(whole)
+        return whole if whole.links is self.before.links else without_strays(whole)

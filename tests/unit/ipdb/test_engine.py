@@ -132,7 +132,7 @@ def test_what_a_link_that_goes_down_takes_along() -> None:
     assert (over.what, over.how) == ("eth0.5", "down")  # the VLAN on it cannot stay
     assert (down.what, down.how, down.interrupts) == ("eth0", "down", "eth0 goes down")
     assert "default  via 10.0.0.1  dev eth0" in down.side_effects()
-    assert ["links", 5] in touched(waves)
+    assert ("links", 5) in touched(waves)
     assert ["routes", ["inet", "main", "default", 0, 0, "", 0]] in json.loads(json.dumps(touched(waves)))
 
 

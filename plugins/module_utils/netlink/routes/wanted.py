@@ -26,12 +26,16 @@ class WrongRoute(ValueError):
 
 
 class Wanted(t.NamedTuple):
-    """One route as wanted. `fields` are those that were mentioned, in the kernel's form but for names of links."""
+    """One route as wanted. `fields` are those that were mentioned, in the kernel's form but for names of links.
+
+    `rest`: all but the destination, one object for all routes that have it in common; None where that cannot be told.
+    """
 
     where: str
     state: str
     family: str
     fields: Route  # as rtnl.route takes it; `dev` stands for `oif`
+    rest: Route | None = None
 
     @property
     def key(self) -> Key:
@@ -50,7 +54,7 @@ def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool) -> list[Wan
     found = [_parse(item, f"routes[{number}]" if batch else "", alike) for number, item in enumerate(items)]
     seen: dict[Key, Wanted] = {}
     for wanted in found:
-        first = seen.setdefault(wanted.key, wanted)
+        first = seen.setdefault(key_of(wanted.fields), wanted)
         if first is not wanted:
             raise WrongRoute(
                 f"{wanted.where}: {wanted.fields['dst']} with that table and metric is listed before, at {first.where}"
@@ -78,7 +82,7 @@ def _parse(item: t.Mapping[str, t.Any], where: str, alike: Alike) -> Wanted:
         return Wanted(where, item["state"], family, _fields(given, item["state"], dst, family, where))
     if rest is None:
         rest = alike[key] = _fields(given, item["state"], dst, family, where)
-    return Wanted(where, item["state"], family, {**rest, "dst": dst})
+    return Wanted(where, item["state"], family, {**rest, "dst": dst}, rest)
 
 
 def _fields(given: t.Mapping[str, t.Any], state: str, dst: str, family: str, where: str) -> Route:
