@@ -8,6 +8,7 @@ Names and uuids are the kernel's own here, that is mangled ones (see mangle.py).
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import typing as t
@@ -62,6 +63,7 @@ def huge_decode(number: int) -> int:
     return os.makedev(number >> 8 & 0xFFF, (number & 0xFF) | number >> 12 & 0xFFF00)
 
 
+@functools.lru_cache(maxsize=1024)
 def dev_text(dev: int) -> str:
     """`major:minor`."""
     return f"{os.major(dev)}:{os.minor(dev)}"

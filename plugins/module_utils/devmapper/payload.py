@@ -8,6 +8,7 @@ Sans-IO, like the header; every reader raises DmDecodeError on bytes that are no
 
 from __future__ import annotations
 
+import functools
 import struct
 import typing as t
 
@@ -37,18 +38,11 @@ class Listed(t.NamedTuple):
     uuid: str
 
 
-class _Decoding:
-    """Makes what goes wrong in it a DmDecodeError. Entered for every answer: cheaper than a generator."""
+UNREADABLE = (ValueError, struct.error, OverflowError)  # WireError is a ValueError
 
-    def __init__(self, what: str) -> None:
-        self.what = what
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: t.Any, error: BaseException | None, _traceback: t.Any) -> None:
-        if isinstance(error, (ValueError, struct.error, OverflowError)):  # WireError is a ValueError
-            raise DmDecodeError(f"the device-mapper's {self.what} cannot be read: {error}") from None
+def _unreadable(what: str, error: Exception) -> DmDecodeError:
+    return DmDecodeError(f"the device-mapper's {what} cannot be read: {error}")
 
 
 def encode_table(lines: t.Sequence[Line]) -> bytes:
@@ -77,7 +71,7 @@ def decode_table(answer: Answer) -> list[Line]:
     data, count = answer.payload, answer.target_count
     lines: list[Line] = []
     place, unpack, size = 0, SPEC.unpack_from, SPEC.size
-    with _Decoding("table or status"):
+    try:
         if count >= LONG:
             from . import longtable
 
@@ -90,10 +84,14 @@ def decode_table(answer: Answer) -> list[Line]:
             if following <= place:
                 raise WireError(f"a line at {place} is followed by one at {following}")
             place = following
+    except UNREADABLE as error:
+        raise _unreadable("table or status", error) from None
     return lines
 
 
+@functools.lru_cache(maxsize=64)
 def _padded(field: bytes) -> str:
+    """A target type, of which a host has few."""
     return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
@@ -109,7 +107,7 @@ def decode_names(answer: Answer) -> list[Listed]:
     if len(data) < NAMED.size:
         return []
     numbered = answer.version >= (4, 37, 0)
-    with _Decoding("list of devices"):
+    try:
         while True:
             dev, step = NAMED.unpack_from(data, place)
             if dev:
@@ -119,6 +117,8 @@ def decode_names(answer: Answer) -> list[Listed]:
             if step < NAMED.size:
                 raise WireError(f"the record after {place} is only {step} bytes further")
             place += step
+    except UNREADABLE as error:
+        raise _unreadable("list of devices", error) from None
 
 
 def _listed(data: bytes, begin: int, dev: int, numbered: bool) -> Listed:
@@ -137,7 +137,7 @@ def decode_versions(answer: Answer) -> dict[str, tuple[int, int, int]]:
     data, found, place = answer.payload, {}, 0
     if not data:
         return {}
-    with _Decoding("list of target types"):
+    try:
         while True:
             step, *version = Cursor(data, place).unpack(VERSIONS)
             found[_string(data, place + VERSIONS.size)] = (version[0], version[1], version[2])
@@ -146,16 +146,20 @@ def decode_versions(answer: Answer) -> dict[str, tuple[int, int, int]]:
             if step < VERSIONS.size:
                 raise WireError(f"the record after {place} is only {step} bytes further")
             place += step
+    except UNREADABLE as error:
+        raise _unreadable("list of target types", error) from None
 
 
 def decode_deps(answer: Answer) -> list[int]:
     """The devices that a table stands on (TABLE_DEPS), as os.makedev has them."""
     if not answer.payload:
         return []
-    with _Decoding("list of dependencies"):
+    try:
         cursor = Cursor(answer.payload)
         (count,) = cursor.unpack(COUNT)
         return [huge_decode(number) for number in struct.unpack(f"={count}Q", cursor.take(8 * count))]
+    except UNREADABLE as error:
+        raise _unreadable("list of dependencies", error) from None
 
 
 def encode_message(sector: int, text: str) -> bytes:
@@ -169,5 +173,7 @@ def decode_message(answer: Answer) -> str:
     """The answer to a message, "" if it has none."""
     if not answer.flags & c.DATA_OUT or not answer.payload:
         return ""
-    with _Decoding("answer to a message"):
+    try:
         return _string(answer.payload, 0)
+    except UNREADABLE as error:
+        raise _unreadable("answer to a message", error) from None
