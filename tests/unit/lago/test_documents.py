@@ -95,6 +95,17 @@ def test_the_other_networks_have_no_dns_and_what_they_do_not_say_they_do_not_hav
     assert [one.tag for one in network("raw")] == ["name", "uuid", "bridge"]
 
 
+def test_a_network_on_a_bridge_of_the_host_s_leaves_that_as_it_is():
+    """Its addresses are known to the lab, and none is given to the bridge."""
+    on_bridge = {"type": "bridge", "bridge": "br-lab", "management": True, "subnet": "10.9.0.0/24", "gw": "10.9.0.7"}
+    lab = read({"domains": {"vm": {"nics": [{"net": "mgmt"}]}}, "nets": {"mgmt": on_bridge}}, {})
+    addresses = allocate(lab, {})
+    assert addresses["mgmt"].mapping["vm"] == "10.9.0.1"
+    root = ElementTree.fromstring(networks.build(PREFIX, lab.nets["mgmt"], addresses["mgmt"], names_of(addresses)))
+    assert [one.tag for one in root] == ["name", "uuid", "forward", "bridge"]
+    assert root.find("forward").attrib == {"mode": "bridge"} and root.find("bridge").attrib == {"name": "br-lab"}
+
+
 def test_a_pool_that_does_not_fit_into_the_leased_subnet():
     small = allocate(LAB, {"mgmt": Subnets(NET("10.0.0.0/25"))})["mgmt"]
     with pytest.raises(AddressError, match=r"^nets\.mgmt\.dhcp\.end: 10\.0\.0\.0/25 has no host 254$"):
