@@ -14,7 +14,7 @@ import typing as t
 
 from . import constants as c
 from .errors import DmError, DmRefused, DmTimeout
-from .header import NAME_AT, START, Answer, Request, build, parse, renamed
+from .header import NAME_AT, START, Answer, Request, build, parse, rename
 from .mangle import unmangle
 from .payload import decode_message, encode_message
 
@@ -90,7 +90,7 @@ class ControlDevice:
         head = bytes(buffer[:NAME_AT])
         try:
             for name in names:
-                buffer[:START] = head + renamed(name)
+                rename(head, name, buffer)
                 try:
                     fcntl.ioctl(self.fd, command, buffer, True)
                     answer = parse(buffer)

@@ -18,7 +18,7 @@ from .errors import DmDecodeError, DmValueError
 
 HEADER = struct.Struct("=3I3Ii3IQ128s129s7x")  # 312 bytes
 START = HEADER.size
-NAME_AT = 48
+NAME_AT, FROM_NAME = 48, struct.Struct("=128s136s")
 
 
 class Request(t.NamedTuple):
@@ -94,9 +94,10 @@ def build(request: Request, size: int = 0) -> bytearray:
     return buffer
 
 
-def renamed(name: str) -> bytes:
-    """The header from NAME_AT on, for a request about the device `name`. Raises DmValueError."""
-    return _field(name, c.NAME_LENGTH, "name").ljust(START - NAME_AT, b"\0")
+def rename(head: bytes, name: str, buffer: bytearray) -> None:
+    """Makes the buffer a request with that head, up to NAME_AT, about the device `name`. Raises DmValueError."""
+    buffer[:NAME_AT] = head
+    FROM_NAME.pack_into(buffer, NAME_AT, _field(name, c.NAME_LENGTH, "name"), b"")
 
 
 def _field(text: str, limit: int, kind: str) -> bytes:

@@ -88,7 +88,7 @@ def _device(reader: Reader, found: Found, picture: Picture, gather: t.Collection
 
 
 def _statuses(reader: Reader, found: Found) -> list[dict[str, t.Any]]:
-    if all(kind in status.SILENT for _start, _length, kind, _params in found.live):
+    if status.SILENT.issuperset([kind for _start, _length, kind, _params in found.live]):
         return [{"start": one[0], "length": one[1], "type": one[2], "text": ""} for one in found.live]
     return [_status(one) for one in reader.target_status(found.listed.name)]
 

@@ -62,7 +62,7 @@ def plain(name: str) -> str:
 
 def shown(found: Found, picture: Picture) -> dict[str, t.Any]:
     """A device as the modules return it."""
-    listed, answer = found.listed, found.answer
+    listed, answer, live, _inactive = found
     flags = answer.flags
     return {
         "name": mangle.unmangle(listed.name),
@@ -76,7 +76,7 @@ def shown(found: Found, picture: Picture) -> dict[str, t.Any]:
         "deferred_remove": bool(flags & c.DEFERRED_REMOVE),
         "live_table": bool(flags & c.ACTIVE_PRESENT),
         "inactive_table": bool(flags & c.INACTIVE_PRESENT),
-        "table": shown_table(found.live, picture),
+        "table": shown_table(live, picture),
     }
 
 
