@@ -10,8 +10,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
-import textwrap
 import time
 import typing as t
 
@@ -21,38 +19,17 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices
 from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
 from tests.kernel.devmapper.host import DISKS, Host, dmsetup
+from tests.kernel.devmapper.killing import Deadly
 from tests.kernel.devmapper.test_tasks import stack
 
 B, C = DISKS
 LINE = f"0 8064 linear {B} 0"
 
-# Kills itself where `Mapper`'s method of that name is about to be called for the n-th time.
-KILLED = """
-    import os, signal, sys
-    sys.path.insert(0, {root!r})
-    import tests.conftest
-    from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices import mapper
-    from tests.kernel.devmapper.host import Host
-
-    calls, real = [], mapper.Mapper.{method}
-
-    def deadly(self, *args, **kwargs):
-        calls.append(args)
-        if len(calls) == {number}:
-            {before}
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(self, *args, **kwargs)
-
-    mapper.Mapper.{method} = deadly
-    Host("").run(**{given!r})
-"""
-
 
 def killed(method: str, number: int, given: dict[str, t.Any], before: str = "pass") -> None:
-    root = str(pathlib.Path(__file__).resolve().parents[3])
-    code = textwrap.dedent(KILLED).format(root=root, method=method, number=number, given=given, before=before)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    """Where `Mapper`'s method of that name is about to be called for the n-th time."""
+    does = f'Host("").run(**{given!r})'
+    Deadly("devices.mapper", "Mapper", "tests.kernel.devmapper.host import Host", does).run(method, number, before)
 
 
 def settled(ask: t.Callable[[], bool], seconds: float = 20) -> bool:
@@ -178,6 +155,46 @@ def test_a_busy_device_tells_who_holds_it(host: Host) -> None:
         holder.wait()
         os.rmdir(mounted)
     assert host.run(devices=[{"name": low, "state": "absent"}, {"name": top, "state": "absent"}])["changed"]
+
+
+@contextlib.contextmanager
+def opened(path: str) -> t.Iterator[str]:
+    with open(path, "rb") as file, subprocess.Popen(["sleep", "60"], stdin=file) as holder:
+        file.close()
+        try:
+            yield rf"process {holder.pid} \(sleep\), which has it open"
+        finally:
+            holder.kill()
+
+
+@contextlib.contextmanager
+def swapped_to(path: str) -> t.Iterator[str]:
+    subprocess.run(["mkswap", "-q", path], check=True)
+    subprocess.run(["swapon", path], check=True)
+    try:
+        yield "swap space on it"
+    finally:
+        subprocess.run(["swapoff", path], check=True)
+
+
+@contextlib.contextmanager
+def looped(path: str) -> t.Iterator[str]:
+    done = subprocess.run(["losetup", "--find", "--show", path], stdout=subprocess.PIPE, text=True, check=True)
+    loop = done.stdout.strip()
+    try:
+        yield f"the loop device {loop[5:]} on top of it"
+    finally:
+        subprocess.run(["losetup", "--detach", loop], check=True)
+
+
+@pytest.mark.parametrize("hold", [opened, swapped_to, looped])
+def test_other_holders_are_told_too(host: Host, hold: t.Callable[[str], t.ContextManager[str]]) -> None:
+    host.run(name=host.name(), table=[f"0 131072 linear {B} 0"])
+    with hold(f"/dev/mapper/{host.name()}") as told:
+        with pytest.raises(ChangeFailed, match=f"EBUSY .*held by {told}"):
+            host.run(name=host.name(), state="absent", retry=0.5)
+        assert host.device(host.name())["state"] == "active"
+    assert host.run(name=host.name(), state="absent")["changed"]
 
 
 def _mountinfo(pid: int) -> str:

@@ -12,6 +12,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.errors 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.stats import task
 from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
+from tests.kernel.devmapper.killing import Deadly
 from tests.kernel.dmstats.tools import DISK, MIB, apply, listed, node, run, stats, write
 
 ALL = ["--allprograms"]
@@ -192,6 +193,22 @@ def test_a_refused_region_takes_the_others_back(make):
         stats(devices=[name], regions=[{"length": "1m"}, huge], alias="g")
     assert isinstance(caught.value.error, DmError)
     assert listed(name) == []
+
+
+@pytest.mark.parametrize(("method", "number"), [("create", 2), ("create", 3), ("set_aux", 1)])
+def test_killed_on_the_way(make, method, number):
+    """What a killed task has made is found again: the next run makes the rest, and none of it twice."""
+    name = make(LINEAR)
+    stats(devices=[name], areas=7, alias="g")  # gives way
+    given = {"devices": [name], "alias": "g", "regions": [{"start": f"{at}m", "length": "1m"} for at in (1, 2, 3)]}
+    does = f"stats(**{given!r})"
+    Deadly("stats.device", "Device", "tests.kernel.dmstats.tools import stats", does).run(method, number)
+    done = stats(**given)
+    assert done["changed"] and not stats(**given)["changed"]
+    assert sorted(region["start"] for region in done["regions"]) == [1 * MIB, 2 * MIB, 3 * MIB]
+    assert [len(group["regions"]) for group in done["groups"]] == [3]
+    assert len(listed(name)) == 3
+    assert stats(devices=[name], state="absent")["changed"] and listed(name) == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who keeps a device from being removed: devices on top of it, mounts of all namespaces, processes, swap."""
+"""Who keeps a device from being removed: devices and loop devices on top of it, mounts of all
+namespaces, processes, swap."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ MOST = 6  # holders in a sentence
 
 def holders(dev: int) -> list[str]:
     """Everybody found, in words. Needs root for other people's processes."""
-    found = [*_devices(dev), *_mounts(dev), *_swap(dev), *_processes(dev)]
+    found = [*_devices(dev), *_loops(dev), *_mounts(dev), *_swap(dev), *_processes(dev)]
     return found[:MOST] + ([f"and {len(found) - MOST} more"] if len(found) > MOST else [])
 
 
@@ -26,6 +27,13 @@ def _devices(dev: int) -> t.Iterator[str]:
         holder = os.path.basename(path)
         name = _read(f"/sys/block/{holder}/dm/name").strip()
         yield f"the device {unmangle(name)} ({holder}) on top of it" if name else f"the device {holder} on top of it"
+
+
+def _loops(dev: int) -> t.Iterator[str]:
+    """They are no holders to the kernel, and have no file descriptor."""
+    for path in sorted(glob.glob("/sys/block/loop*/loop/backing_file")):
+        if _is(_read(path).rstrip("\n"), dev):
+            yield f"the loop device {path.split('/')[3]} on top of it"
 
 
 def _mounts(dev: int) -> t.Iterator[str]:
