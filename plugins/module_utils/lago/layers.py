@@ -8,7 +8,6 @@ qemu-img is always told the formats: what it would find out by itself, a guest c
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import typing as t
@@ -16,6 +15,9 @@ import typing as t
 from ..hypervisor.connection import Connection
 from ..hypervisor.errors import KvmError, TimedOut
 from .disks import MODE, qemu_img
+from .errors import SnapshotError
+from .parallel import invoke_in_parallel
+from .templates.image import HEADER, MAGIC
 
 Chain = t.Tuple[t.Tuple[str, str], ...]  # path and format: first the file that the VM writes to
 
@@ -40,8 +42,13 @@ class Layer(t.NamedTuple):
         return ((self.path, "qcow2"), *self.below)
 
 
-def make(layer: Layer) -> None:
-    """Writes an empty overlay as large as what is below it, which a guest may have open. Raises CommandError."""
+def make_all(layers: t.Sequence[Layer]) -> None:
+    """At the same time. Raises LagoError, OSError, when all others are made."""
+    invoke_in_parallel(_make, layers)
+
+
+def _make(layer: Layer) -> None:
+    """Writes an empty overlay as large as what is below it, which a guest may have open. Raises LagoError, OSError."""
     path, form = layer.below[0]
     size = virtual_size(path, form)
     near = os.path.dirname(path) == os.path.dirname(layer.path)
@@ -51,8 +58,14 @@ def make(layer: Layer) -> None:
 
 
 def virtual_size(path: str, form: str) -> int:
-    """Bytes that a guest sees. Raises CommandError."""
-    return int(_info(path, form)["virtual-size"])
+    """Bytes that a guest sees of a disk, also of one that it has open. Raises SnapshotError, OSError."""
+    if form == "raw":
+        return os.stat(path).st_size
+    with open(path, "rb") as file:
+        head = file.read(HEADER.size)
+    if len(head) < HEADER.size or not head.startswith(MAGIC):
+        raise SnapshotError(f"{path} is no qcow2 image")
+    return int(HEADER.unpack(head)[-1])
 
 
 def fold_stopped(chain: Chain) -> None:
@@ -114,8 +127,3 @@ def _pivoted(connection: Connection, domain: t.Any, dev: str) -> bool:
 
 def _job(connection: Connection, domain: t.Any, dev: str) -> dict[str, t.Any]:
     return connection.ask_of(domain, "blockJobInfo", dev, 0) or {}
-
-
-def _info(path: str, form: str) -> dict[str, t.Any]:
-    """Of one file, without what is below it; `-U`: a guest may have it open."""
-    return t.cast(t.Dict[str, t.Any], json.loads(qemu_img("info", "-U", "-f", form, "--output=json", "--", path)))

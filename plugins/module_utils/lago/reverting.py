@@ -97,7 +97,7 @@ def _put_files(prefix: Prefix, journal: Journal, name: str, parts: Parts) -> Non
         new = next_layers(prefix, journal, below)
         for layer in new:
             records.enter_context(making(journal, layer, number))
-            layers.make(layer)
+        layers.make_all(new)
         invoke_in_parallel(lambda vm: clear(prefix, journal, "domain", vm), parts)
         env.snapshots["at"] = name
         write_to(env, new)

@@ -148,7 +148,7 @@ class _Taking:
         with ExitStack() as records:
             for layer in self._layers:
                 records.enter_context(making(self._journal, layer, self._number, sorted(self._domains)))
-                layers.make(layer)
+            layers.make_all(self._layers)
             for vm in self._domains if self._memory else ():
                 self._expect_memory(records, vm)
             frozen, paused = self._window(quiesce)

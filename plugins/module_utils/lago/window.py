@@ -113,13 +113,15 @@ def set_clocks(connection: Connection, domains: Domains) -> None:
     """Guests that went on from a memory image believe the time of then; those with an agent learn that of now."""
 
     def one(name: str) -> None:
+        domain = domains[name]
         try:
-            connection.ask_of(domains[name], "agentSetResponseTimeout", ANSWER, 0)
-            connection.ask_of(domains[name], "setTime", {"seconds": int(time.time())})
+            if has_agent(connection, domain):
+                connection.ask_of(domain, "agentSetResponseTimeout", ANSWER, 0)
+                connection.ask_of(domain, "setTime", {"seconds": int(time.time())})
         except KvmError:  # an agent without that command, a guest without a clock
             pass
 
-    invoke_in_parallel(one, [name for name in domains if has_agent(connection, domains[name])])
+    invoke_in_parallel(one, domains)
 
 
 def has_agent(connection: Connection, domain: t.Any) -> bool:

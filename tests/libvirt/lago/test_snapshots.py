@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
@@ -253,6 +254,28 @@ def test_a_snapshot_that_is_not_whole_is_refused_before_anything_stops(pair: Pre
     check_whole(pair)
     pair.revert_snapshots("before")
     check_whole(pair)
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+def test_a_layer_is_as_large_as_what_is_below_it(tmp_path: Path, form: str) -> None:
+    below, above = str(tmp_path / "below"), str(tmp_path / "above")
+    subprocess.run(["qemu-img", "create", "-q", "-f", form, below, "5632K"], check=True)
+    chain = ((below, form),)
+    for path in (above, f"{above}.2"):
+        layers.make_all([layers.Layer("one", "root", "vda", path, chain)])
+        told = subprocess.run(["qemu-img", "info", "--output=json", path], check=True, capture_output=True).stdout
+        found = json.loads(told)
+        assert (found["virtual-size"], found["backing-filename-format"]) == (5632 << 10, chain[0][1])
+        assert layers.virtual_size(path, "qcow2") == 5632 << 10
+        assert found["full-backing-filename"] == chain[0][0]
+        chain = ((path, "qcow2"), *chain)
+
+
+@pytest.mark.parametrize("head", [b"", b"QFI\xfb", b"no image" * 100])
+def test_what_is_no_image_has_no_size(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "image").write_bytes(head)
+    with pytest.raises(SnapshotError, match="image is no qcow2 image"):
+        layers.virtual_size(str(tmp_path / "image"), "qcow2")
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "-"])
