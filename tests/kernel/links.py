@@ -12,8 +12,14 @@ import os
 import re
 import typing as t
 
+from ansible_collections.fleet.hypervisor.plugins.module_utils import plan as spine
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links import spec, task
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.host import Hosts
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.planner import plan
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.runner import Runner, Step
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.wanted import parse_all
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.netns import opened_in
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.rtnl import link
 
 from tests.kernel import iproute2
 
@@ -158,3 +164,22 @@ class Bench:
         found = iproute2.shown(self.netns, "bridge fdb show")
         set_ones = [one for one in found if "master" in one and one.get("state") in ("permanent", "static")]
         return [one for one in set_ones if (one["ifname"], one["mac"]) not in own]
+
+
+def planned(bench: Bench, links: t.Sequence[dict[str, t.Any]], run: Runner) -> spine.Plan:
+    params = filled({"netns": bench.netns, "links": list(links)}, OPTIONS)
+    return plan(Hosts(run), parse_all(params["links"], bench.netns), run)
+
+
+def refused(bench: Bench, *links: dict[str, t.Any]) -> str:
+    """What a task says that does all it has to, and then meets a kernel that refuses one change more."""
+    last = Step(bench.netns, lambda place: [link.delete(place.index("lo"), "lo")])
+    with Runner() as run:
+        made = planned(bench, links, run)
+        made.changes.append(spine.Change("the end", "fail", "", "", last))
+        try:
+            made.apply()
+        except spine.ChangeFailed as failed:
+            assert failed.change.what == "the end", str(failed)
+            return str(failed)
+    raise AssertionError("nothing was refused")

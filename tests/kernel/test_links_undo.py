@@ -11,14 +11,10 @@ import typing as t
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils import plan as spine
-from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.host import Hosts
-from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.planner import plan
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.runner import Runner, Step
-from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.wanted import parse_all
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.rtnl import link
 
-from tests.kernel import iproute2
-from tests.kernel.links import OPTIONS, Bench, differing, filled
+from tests.kernel.links import Bench, differing, planned
 
 
 class Sabotage(Runner):
@@ -34,11 +30,6 @@ class Sabotage(Runner):
         if 0 <= at < len(actions):
             actions = [*actions[:at], self.refused, *actions[at + 1 :]]
         return super().__call__(actions)
-
-
-def planned(bench: Bench, links: t.Sequence[dict], run: Runner) -> spine.Plan:
-    params = filled({"netns": bench.netns, "links": list(links)}, OPTIONS)
-    return plan(Hosts(run), parse_all(params["links"], bench.netns), run)
 
 
 def fail_everywhere(bench: Bench, *links: dict) -> int:
@@ -239,19 +230,6 @@ def test_a_link_disappears_half_way(bench):
             ready.apply()
     assert "\n" not in str(failed.value)
     assert bench.picture() == before
-
-
-def test_what_cannot_be_undone_is_said(bench, make_netns):
-    """A pair whose other end lies elsewhere has no way back."""
-    there = make_netns()
-    bench.ip(f"ip link add n0 type veth peer name n1 netns {there}")
-    with pytest.raises(spine.ChangeFailed) as failed:
-        bench.run({"name": "n0", "state": "absent"}, {"name": "lo", "state": "absent"}, {"name": "v2", "alias": "x"})
-    words = str(failed.value)
-    assert "NOT undone: n0" in words
-    assert "there is no way back" in words
-    assert "undone again: v2" in words
-    assert "n1" not in iproute2.indexes(there)
 
 
 def test_an_undo_that_fails_is_said(bench):

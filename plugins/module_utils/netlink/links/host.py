@@ -27,8 +27,10 @@ Link = t.Dict[str, t.Any]
 class Host:
     """One network namespace. Links are remembered as they are asked for, so one `Host` is one look at it."""
 
-    def __init__(self, sock: NetlinkSocket) -> None:
+    def __init__(self, sock: NetlinkSocket, others: Hosts) -> None:
         self._sock = sock
+        self.others = others
+        self._numbered: dict[int, NetNS] | None = None
         self._links: dict[int, Link] = {}
         self._by_name: dict[str, int | None] = {}
         self._addresses: dict[int, list[dict[str, t.Any]]] = {}
@@ -126,6 +128,15 @@ class Host:
         """The links that stand on a link."""
         return self._related("link", below).get(index, [])
 
+    def beside(self, number: int) -> tuple[NetNS, Host] | None:
+        """The namespace that this one knows by a number (`link_netnsid`), where it has a name or a process here."""
+        from .beside import numbered
+
+        if self._numbered is None:
+            self._numbered = numbered(self._sock)
+        netns = self._numbered.get(number)
+        return None if netns is None else (netns, self.others[netns])
+
     def _related(self, key: str, reading: t.Callable[[Link], int | None]) -> dict[int, list[Link]]:
         if key not in self._relations:
             relation = self._relations.setdefault(key, {})
@@ -163,7 +174,7 @@ class Hosts(t.Dict[t.Union[None, str, int], Host]):
         self._run = run
 
     def __missing__(self, netns: NetNS) -> Host:
-        self[netns] = Host(self._run.socket(netns))
+        self[netns] = Host(self._run.socket(netns), self)
         return self[netns]
 
     def in_order(self, *steps: t.Any) -> t.Callable[[], None]:

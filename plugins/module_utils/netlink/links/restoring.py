@@ -17,13 +17,16 @@ from .found import Link, kind_of, lasting, lost_with, peer_of
 from .host import Host
 from .runner import Place, Step
 
+if t.TYPE_CHECKING:
+    from ..netns import NetNS
+
 RESTORED = ("mtu", "address", "txqlen", "group")
 
 
 Build = t.Callable[[Place], t.List[Request]]
 
 
-def way_back(host: Host, netns: str | None, found: Link, apart: t.Container[int] = ()) -> t.Any:
+def way_back(host: Host, netns: NetNS, found: Link, apart: t.Container[int] = ()) -> t.Any:
     """An action that makes the link anew as it was, with its addresses, routes and ports; None where there is none.
 
     What the kernel removed along with it comes back too, but for those in `apart`, which have ways back of their own.
@@ -31,28 +34,65 @@ def way_back(host: Host, netns: str | None, found: Link, apart: t.Container[int]
     first = rebuilding(host, netns, found)
     if first is None:
         return None
-    along = [one for one in lost_with(host, found, apart) if peer_of(host, one) is None]  # a peer comes with its pair
-    builds = [first, *(build for build in (rebuilding(host, netns, one) for one in along) if build)]
-    return Step(netns, lambda place: [request for build in builds for request in build(place)])
+    here = Step(netns, together([first, *_along(host, netns, found, apart)]))
+    if kind_of(found) != "veth" or found.get("link_netnsid") is None:
+        return here
+    from .pairs import beyond
+
+    there = beyond(host, found)
+    return host.others.in_order(here, there) if there else here
 
 
-def rebuilding(host: Host, netns: str | None, found: Link) -> Build | None:
+def together(builds: t.Sequence[Build]) -> Build:
+    return lambda place: [request for build in builds for request in build(place)]
+
+
+def _along(host: Host, netns: NetNS, found: Link, apart: t.Container[int] = ()) -> list[Build]:
+    """What makes anew the links that go with one; a peer comes with its pair."""
+    lost = [one for one in lost_with(host, found, apart) if peer_of(host, one) is None]
+    return [build for build in (rebuilding(host, netns, one) for one in lost) if build]
+
+
+def settled(host: Host, netns: NetNS, found: Link) -> Build:
+    """What gives a link that is there again, bare, all that it had and what stood on it."""
+    settings = Settings(host, found, observe(host, found))
+    return together([lambda place: settings.requests(found["ifindex"], place), *_along(host, netns, found)])
+
+
+def rebuilding(host: Host, netns: NetNS, found: Link) -> Build | None:
     """The requests that make one link anew; None where none can."""
-    kind = kind_of(found)
-    known = registry.find(kind or "")
-    twin = peer_of(host, found)
-    if known is None or (kind == "veth" and twin is None) or kind == "wireguard":
+    bare, twin = _making(host, netns, found), peer_of(host, found)
+    if bare is None:
         return None
     ends = [Settings(host, one, observe(host, one)) for one in (found, twin) if one]
     ports = [(port, _as_port_kept(host, port)) for port in host.ports_of(found["ifindex"])]
 
     def build(place: Place) -> list[Request]:
-        requests = [recreation(host, found, known) if known.by_rtnetlink else _recreate_tun(netns, found)]
+        requests = bare(place)
         for end in ends:
             requests += end.requests(end.found["ifindex"], place)
         return requests + _ports_back(found, ports, place)
 
     return build
+
+
+def _making(host: Host, netns: NetNS, found: Link) -> Build | None:
+    """What makes the bare link, under its own index; what is not asked for by requests alone is done at once."""
+    kind = kind_of(found) or ""
+    known = registry.find(kind)
+    if known is None:
+        return None
+    if kind == "veth":
+        from .pairs import making as making_pair
+
+        return making_pair(host, found, known)
+    if kind == "wireguard":
+        from .wireguard import making
+
+        return making(host.others.generic(netns), found, recreation(found, known))
+    if not known.by_rtnetlink:
+        return lambda place: [_recreate_tun(netns, found)]
+    return lambda place: [recreation(found, known)]
 
 
 def _as_port_kept(host: Host, port: Link) -> list[Request]:
@@ -100,32 +140,31 @@ def as_port(found: Link) -> list[Request]:
     return [link.change(index, name, linkinfo={"info_slave_kind": kind, "info_slave_data": data})] if data else []
 
 
-def _recreate_tun(netns: str | None, found: Link) -> Request:
+def _recreate_tun(netns: NetNS, found: Link) -> Request:
     from ..kinds import tuntap
 
     data, index = found["linkinfo"]["info_data"], found["ifindex"]
     writable = ("type", "user", "group", "multi_queue", "vnet_hdr", "pi")
     options = {key: data[key] for key in writable if key in data}
     tuntap.create(found["ifname"], **options, netns=netns, index=index)
-    return link.change(index, found["ifname"], **_restored(found))
+    return link.change(index, found["ifname"], **restored(found))
 
 
 ARPHRD_ETHER = 1
 
 
-def _restored(found: Link) -> dict[str, t.Any]:
+def restored(found: Link) -> dict[str, t.Any]:
     """Tunnels have IP addresses for link-layer addresses, which their options bring."""
     return {key: found.get(key) for key in RESTORED if key != "address" or found["type"] == ARPHRD_ETHER}
 
 
-def recreation(host: Host, found: Link, known: Kind) -> Request:
+def recreation(found: Link, known: Kind, peer: Link | None = None) -> Request:
     """The request that creates a link as it was, under the same index."""
     data = (found.get("linkinfo") or {}).get("info_data") or {}
-    options = kinds.creating(known, data)
-    twin = peer_of(host, found)
-    if twin:
-        options = {"peer": {"ifname": twin["ifname"], "ifindex": twin["ifindex"], **_restored(twin)}}
-    values = _restored(found)
+    options = {"peer": peer} if peer else kinds.creating(known, data)
+    values = restored(found)
+    if not peer and found.get("link_netnsid") is not None:
+        values["link_netnsid"] = found["link_netnsid"]  # of what it stands on
     if known.parent != "no" and not known.parent_option:
         values["link"] = found.get("link")
     info = {"info_data": options} if options else {}

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import NetlinkEncodeError
+from ..errors import NetlinkEncodeError, NetlinkFailure
 from ..wireguard import device, wire
 from . import waves
 from .wanted import WrongLink
 
 if t.TYPE_CHECKING:
+    from ..genl import GenericSocket
+    from ..message import Request
+    from .found import Link
     from .linkplan import LinkPlan
+    from .restoring import Build
+    from .runner import Place
 
 
 def plan_wireguard(mine: LinkPlan) -> None:
@@ -39,6 +44,25 @@ def plan_wireguard(mine: LinkPlan) -> None:
 
     how = "set keys and peers" if mine.fresh else f"change keys and peers ({_summary(present, wanted)})"
     mine.changes.add(waves.KEYS, how, lead(present, wanted), lead(wanted, present), depth=0, partly=True)
+
+
+def making(sock: GenericSocket, found: Link, create: Request) -> Build | None:
+    """Makes a link anew with the keys and peers that it has now; None where those cannot be read.
+
+    They are kept in the memory of this process alone, and are in place before the link goes up.
+    """
+    name = found["ifname"]
+    try:
+        kept = device.observe(sock, name)
+    except NetlinkFailure:
+        return None
+
+    def build(place: Place) -> list[Request]:
+        place.sock.ask(create)
+        device.apply(sock, device.requests(wire.family(sock), name, device.NEW, kept))
+        return []
+
+    return build
 
 
 def _summary(present: device.Device, wanted: device.Device) -> str:
