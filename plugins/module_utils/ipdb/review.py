@@ -36,14 +36,11 @@ def _others(step: Step) -> list[str]:
 
 def diff(waves: Waves) -> dict[str, str]:
     """`before` and `after` as Ansible shows them: one canonical line for each object that changes."""
-    places = {}
+    named = {}
     for step in steps_of(waves):
         for place in ((step.table, step.key), *step.effects):
-            places.setdefault(place, step.lines)
-    named = {}
-    for place, lines in places.items():
-        what, before, after = lines.told(*place)
-        named[what] = before, after
+            what, before, after = step.lines.told(*place)
+            named[what] = before, after
     changed = [pair for pair in named.values() if pair[0] != pair[1]]
     return {"before": _text(before for before, _unused in changed), "after": _text(after for _unused, after in changed)}
 

@@ -124,7 +124,7 @@ def _destination(given: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> tu
     except ValueError as error:
         raise WrongRoute(f"{at('dst')}: {error}") from None
     bits, family = BITS[number], FAMILIES[number]
-    host = int.from_bytes(raw, "big") & ((1 << (bits - length)) - 1)
+    host = 0 if length == bits else int.from_bytes(raw, "big") & ((1 << (bits - length)) - 1)
     if host:
         base = Prefix(number, (int.from_bytes(raw, "big") - host).to_bytes(bits // 8, "big"), length)
         raise WrongRoute(f"{at('dst')}: {given['dst']} is an address in {base}, not a network")
