@@ -13,11 +13,13 @@ import time
 import typing as t
 
 import lab_by_hand
+import lab_tasks
 from lab_ground import Back, Ground, Kind, boots, debian_guests, raised, reverted, snapped, tiny_guests
 
 from tests.libvirt.lago.inside import network_of
 
 LABS = 10  # of one template
+TASKS = 9  # of each side
 
 Row = t.Tuple[str, str, str, str, str]  # what, ours, beside, ratio, verdict
 
@@ -117,12 +119,37 @@ def of_many_labs(ground: Ground) -> list[Row]:
     return [judged(f"tiny: the {LABS}th lab of one template", taken, disks, 0.1, texts)]
 
 
+def of_unchanged_labs(ground: Ground) -> list[Row]:
+    """Whole tasks that find a running lab as it should be."""
+    kind = tiny_guests(ground)
+    prefix, _unused = raised(ground, kind, "unchanged")
+    options = {
+        "path": prefix.paths.prefix(),
+        "uri": ground.daemon.uri,
+        "lease_dir": prefix.setting("lease_dir"),
+        "template_store": prefix.setting("template_store"),
+        "template_repo": str(ground.guest / "repository.json"),
+        "spec": kind.spec,
+    }
+    prefix.close()
+    try:
+        found = lab_tasks.unchanged(options, TASKS)
+    finally:
+        prefix = ground.prefix("unchanged")
+        prefix.destroy()
+        prefix.close()
+    ours, peer, floor = (statistics.median(found[side]) for side in ("ours", "peer", "floor"))
+    texts = f"{ours:.3f} s", f"of an empty module {peer:.3f} s, of one that only opens libvirt {floor:.3f} s"
+    return [judged("tiny: a task of lago_prefix without a change", ours, peer, 1.5, texts)]
+
+
 def measured(ground: Ground, rounds: int, kinds: t.Sequence[str]) -> list[Row]:
     """Raises whatever goes wrong: there are no figures of half a lab."""
     rows: list[Row] = []
     with network_of(ground.daemon):
         if "tiny" in kinds:
-            rows += [*of_tiny_guests(ground, rounds), *of_many_labs(ground)]
+            # the template is in the store from then on, as it lies there for those raised by hand
+            rows += [*of_many_labs(ground), *of_tiny_guests(ground, rounds), *of_unchanged_labs(ground)]
         if "debian" in kinds:
             rows += of_debian_guests(ground)
     return rows

@@ -1,17 +1,18 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labs of three VMs beside the same guests raised by hand: /usr/bin/python3 tests/benchmarks/labs.py [--write]
+"""Labs of three VMs beside the same guests raised by hand: .cache/venv-libvirt/bin/python labs.py [--write]
 
 --rounds N       of the tiny guests (3)
 --kind NAME      only the guests `tiny` or `debian`; repeatable
 
-For a Python that has libvirt-python, as Debian's has where python3-libvirt is installed.
+For a Python that has Ansible and libvirt-python: the one that `make libvirt` makes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import platform
 import shutil
@@ -26,11 +27,13 @@ RESULTS = HERE / "RESULTS-labs.md"
 HEAD = """\
 # Labs: speed, compared
 
-Written by `/usr/bin/python3 tests/benchmarks/labs.py --write` on Linux {kernel}, {qemu}, libvirt {libvirt}: labs of
+Written by `tests/benchmarks/labs.py --write` on Linux {kernel}, {qemu}, libvirt {libvirt}: labs of
 three guests in software emulation, on a libvirtd of their own. Tiny guests have 128 MiB, busybox and dropbear; they are
 raised by turns with the same documents and overlays by `qemu-img`, `virsh create` of all at once, and ssh that is asked
 until it answers: medians of {rounds} rounds. Debian is the testbed's guest with systemd and OpenSSH, 512 MiB; one round
-of it. A guest that is back says the same `boot_id` as before. Only ratios compare.
+of it. Booting is that of ours, from a description to SSH. A guest that is back says the same `boot_id` as before; both
+times are of the same revert, until all run with the right time, and until a login of each succeeds. Only ratios
+compare.
 
 | three guests | ours | beside | ratio | wanted |
 | --- | --- | --- | --- | --- |
@@ -43,6 +46,7 @@ def arrange(top: str) -> None:
     fleet.mkdir(parents=True)
     (fleet / "hypervisor").symlink_to(CHECKOUT)
     sys.path += [top, str(CHECKOUT)]
+    os.environ.update(PYTHONPATH=top, ANSIBLE_COLLECTIONS_PATH=top)
 
 
 def versions() -> dict[str, str]:

@@ -4,7 +4,7 @@
 """Compares the collection with iproute2, pyroute2 and Ansible's own modules on the same work.
 
 Run it as `make bench`. Every case has network namespaces of its own and leaves none behind. The device-mapper is
-measured afterwards, inside a guest and with results of its own.
+measured afterwards, inside a guest, and so are labs, both with results of their own.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from report import Row, markdown, table
 RESULTS = pathlib.Path(HERE, "RESULTS.md")
 CHECKOUT = pathlib.Path(HERE).parent.parent
 IN_GUEST = ("devmapper", "dmstats")  # scripts beside this one
+LABS = "labs"  # one too, for a Python that has libvirt-python
+LIBVIRT_PYTHON = CHECKOUT / ".cache" / "venv-libvirt" / "bin" / "python"
 
 
 def all_cases(scale: Scale) -> list[Case]:
@@ -114,6 +116,11 @@ def compare_in_guest(names: t.Sequence[str], write: bool) -> None:
         subprocess.run([sys.executable, os.path.join(HERE, f"{name}.py"), *(["--write"] if write else [])], check=True)
 
 
+def compare_labs(write: bool) -> None:
+    say("labs: on a libvirtd of their own")
+    subprocess.run([LIBVIRT_PYTHON, os.path.join(HERE, f"{LABS}.py"), *(["--write"] if write else [])], check=True)
+
+
 def collection() -> str:
     """A folder where Python and Ansible find the checkout as ansible_collections.fleet.hypervisor."""
     top = tempfile.mkdtemp(prefix="fleet-bench-")
@@ -124,7 +131,7 @@ def collection() -> str:
 
 
 def options() -> argparse.Namespace:
-    names = [*(case.name for case in all_cases(SCALES["full"])), *IN_GUEST]
+    names = [*(case.name for case in all_cases(SCALES["full"])), *IN_GUEST, LABS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--case", action="append", choices=names, help="only this one; repeatable")
     parser.add_argument("--scale", choices=SCALES, default="full")
@@ -157,6 +164,8 @@ def main() -> int:
         path.write_text(markdown(rows, wanted.scale, scale.rounds))
     if wanted.scale == "full":
         compare_in_guest([name for name in IN_GUEST if not wanted.case or name in wanted.case], whole)
+        if not wanted.case or LABS in wanted.case:
+            compare_labs(whole)
     return 0
 
 
