@@ -195,20 +195,38 @@ def test_a_refused_region_takes_the_others_back(make):
     assert listed(name) == []
 
 
-@pytest.mark.parametrize(("method", "number"), [("create", 2), ("create", 3), ("set_aux", 1)])
-def test_killed_on_the_way(make, method, number):
-    """What a killed task has made is found again: the next run makes the rest, and none of it twice."""
-    name = make(LINEAR)
-    stats(devices=[name], areas=7, alias="g")  # gives way
-    given = {"devices": [name], "alias": "g", "regions": [{"start": f"{at}m", "length": "1m"} for at in (1, 2, 3)]}
+def killed(method, number, **given):
     does = f"stats(**{given!r})"
     Deadly("stats.device", "Device", "tests.kernel.dmstats.tools import stats", does).run(method, number)
+
+
+def places(*numbers):
+    return [{"start": f"{number}m", "length": "1m"} for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("method", "number"), [("create", 2), ("create", 3), ("delete", 1), ("delete", 2), ("set_aux", 1)]
+)
+def test_killed_on_the_way(make, method, number):
+    """What a killed task has made, and what it has not ended yet, is found by the next run: nothing is left over."""
+    name = make(LINEAR)
+    stats(devices=[name], regions=places(0, 32), alias="g")  # give way
+    given = {"devices": [name], "alias": "g", "regions": places(1, 2, 3)}
+    killed(method, number, **given)
     done = stats(**given)
     assert done["changed"] and not stats(**given)["changed"]
     assert sorted(region["start"] for region in done["regions"]) == [1 * MIB, 2 * MIB, 3 * MIB]
     assert [len(group["regions"]) for group in done["groups"]] == [3]
     assert len(listed(name)) == 3
-    assert stats(devices=[name], state="absent")["changed"] and listed(name) == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_killed_while_a_group_goes(make, number):
+    name = make(LINEAR)
+    stats(devices=[name], regions=places(1, 2, 3), alias="g")
+    killed("delete", number, devices=[name], alias="g", state="absent")
+    assert len(listed(name)) == 4 - number
+    assert stats(devices=[name], alias="g", state="absent")["changed"] and listed(name) == []
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,12 @@ def chosen(want: Wanted, ours: t.Sequence[Region], known: t.Iterable[Group]) -> 
 
 
 class _Planner:
-    """Of one device. What is new comes first and what goes last, so that a failure costs no counters."""
+    """Of one device.
+
+    What is new comes first: when the kernel has no room for it, no counter is lost. Then goes what is to go, the region
+    that a group is written in after the other members: however far a task came that was killed, the next one knows by
+    the group what was to go. Groups are written last.
+    """
 
     def __init__(self, task: Task, wants: t.Sequence[Wanted], regions: list[Region]) -> None:
         self.task, self.wants, self.device = task, wants, wants[0].device
@@ -68,20 +73,27 @@ class _Planner:
     def changes(self) -> list[Change]:
         if self.task.state == "absent":
             gone = {region.id for want in self.wants for region in chosen(want, self.ours, self.groups)}
-            return self._going(gone)
+            return self._going(gone) + self._rest(gone, self.groups)
         made: list[Change] = []
         kept: set[int] = set()
         former: set[int] = set()  # members of a group that is to have others
+        wanted: list[tuple[str | None, dict[int, Piece]]] = []
         for want in self.wants:
             slots, created = self._match(want.pieces or [])
             kept.update(slots)
             former |= {
                 one for group in self.groups if want.alias and group.alias == want.alias for one in group.members
             }
-            made += [*created, *self._in_the_way(want.alias, slots), *self._relabelled(slots)]
-            made += self._grouped(want.alias, slots)
-        surplus = {region.id for region in self.ours if self.task.purge or region.id in former}
-        return made + self._going(surplus - kept)
+            made += created
+            wanted.append((want.alias, slots))
+        gone = {region.id for region in self.ours if self.task.purge or region.id in former} - kept
+        made += self._going(gone)
+        headless = [group for group in self.groups if group.id in gone]
+        self.groups = [group for group in self.groups if group.id not in gone]
+        for alias, slots in wanted:
+            made += [*self._in_the_way(alias, slots), *self._relabelled(slots), *self._grouped(alias, slots)]
+        grouped = {slot for alias, slots in wanted if alias is not None for slot in slots}
+        return made + self._rest(gone | grouped, headless) + self._rest(gone, self.groups)
 
     def _match(self, pieces: list[Piece]) -> tuple[dict[int, Piece], list[Change]]:
         """Pieces by slot, and the creation of those that are not there."""
@@ -148,20 +160,24 @@ class _Planner:
         return self._group_change(alias, "group", before, self._group_line(alias, members), do, undo)
 
     def _going(self, gone: set[int]) -> list[Change]:
-        """A group that loses members goes on with the others."""
+        """A group goes with the region that it is written in, its lowest."""
+        written = {group.id: group for group in self.groups}
         changes = []
-        for group in list(self.groups):
-            rest = [member for member in group.members if member not in gone]
-            if not rest:
-                line = self._group_line(group.alias, group.members)
-                user_data, aux_data = self.users[group.id], self.aux[group.id]
-                do, undo = (("set_aux", self.device, group.id, text) for text in (user_data, aux_data))
-                changes.append(self._group_change(group.alias, "dissolve", line, "", do, undo))
-            elif len(rest) < len(group.members):
-                changes.append(self._group(group.alias, rest, self._group_line(group.alias, group.members)))
-        return changes + [
-            self._change(number, "delete", self._line(number), "", ("delete", self.device, number), None)
-            for number in sorted(gone)
+        for number in sorted(gone, reverse=True):
+            lines = [self._line(number)]
+            if number in written:
+                lines.insert(0, self._group_line(written[number].alias, written[number].members))
+            do = ("delete", self.device, number)
+            changes.append(self._change(number, "delete", "\n".join(lines), "", do, None))
+        return changes
+
+    def _rest(self, lost: set[int], some: t.Iterable[Group]) -> list[Change]:
+        """A group that loses members goes on with the others."""
+        rests = [(group, [member for member in group.members if member not in lost]) for group in some]
+        return [
+            self._group(group.alias, rest, self._group_line(group.alias, group.members))
+            for group, rest in rests
+            if rest and len(rest) < len(group.members)
         ]
 
     # -- how it is shown
