@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import subprocess
+import sys
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import identity, orphans, task
@@ -13,6 +16,14 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors impor
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.waiting import Evidence
 
 LAB = "0123456789abcdef0123456789abcdef"
+COLLECTIONS = pathlib.Path(task.__file__).parents[6]
+UNCHANGED = """
+import sys
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import planning, status, task, virt_env, waiting
+for name, module in list(sys.modules.items()):
+    if "module_utils" in name and module.__file__:
+        print(name.partition("module_utils.")[2], module.__file__)
+"""
 DOMAIN = """<domain><name>{name}</name><uuid>{uuid}</uuid>{metadata}
 <devices><serial type="pty"><log file="{folder}/logs/vm.console"/></serial></devices></domain>"""
 METADATA = '<metadata><l:vm xmlns:l="urn:fleet.hypervisor:lago" prefix="{prefix}" name="{name}"/></metadata>'
@@ -110,3 +121,14 @@ def test_a_failure_has_what_is_known_of_vms_that_are_not_ready():
     assert told["evidence"][0]["step"] == "port"
     assert json.loads(json.dumps(told)) == told
     assert task.failure(LagoError("x")) == {"msg": "x"}
+
+
+def test_a_lab_that_is_as_it_should_be_is_compared_without_what_makes_one():
+    """What such a task imports is compiled every time."""
+    argv = [sys.executable, "-c", UNCHANGED]
+    done = subprocess.run(argv, env={"PYTHONPATH": str(COLLECTIONS)}, check=True, capture_output=True, text=True)
+    files = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert "lago.planning" in files
+    needless = ("netlink", "hypervisor.facts", "lago.templates", "lago.documents", "lago.making", "lago.disks")
+    assert [name for name in files if name.startswith(needless)] == []
+    assert sum(pathlib.Path(file).stat().st_size for file in files.values()) < 190_000
