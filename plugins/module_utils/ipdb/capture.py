@@ -30,10 +30,9 @@ def capture(channel: NetlinkSocket) -> Picture:
 
     Raises NetlinkError, NetlinkTimeout, DumpInterrupted.
     """
-    kernel = os.uname().release
     found = channel.dump(link.dump(), link.decode)
-    links = _links(found)
-    addresses = _addresses(channel.dump(address.dump(), address.decode), links, kernel)
+    bare = _bare(channel, found)
+    links = bare.links
     routes = keyed("routes", channel.dump(route.dump(), _route))
     rules = keyed("rules", channel.dump(rule.dump(), _rule))
     neighbours = channel.dump(neighbour.dump(), _neighbour) + channel.dump(neighbour.dump(proxy=True), _proxy)
@@ -42,22 +41,24 @@ def capture(channel: NetlinkSocket) -> Picture:
     vlans = channel.dump(bridge_vlan.dump(), bridge_vlan.decode) if "bridge" in kinds else []
     for one in vlans:
         one.pop("master", None)
-    return Picture(
-        links,
-        addresses,
-        routes,
-        rules,
-        keyed("neighbours", neighbours),
-        keyed("fdb", entries),
-        keyed("vlans", vlans),
-        kernel,
+    return bare._replace(
+        routes=routes,
+        rules=rules,
+        neighbours=keyed("neighbours", neighbours),
+        fdb=keyed("fdb", entries),
+        vlans=keyed("vlans", vlans),
     )
 
 
 def capture_addresses(channel: NetlinkSocket) -> Picture:
     """The same of links and addresses alone. Raises NetlinkError, NetlinkTimeout, DumpInterrupted."""
+    return _bare(channel, channel.dump(link.dump(), link.decode))
+
+
+def _bare(channel: NetlinkSocket, found: t.Sequence[Object]) -> Picture:
+    """`found`: the links as they were dumped."""
     kernel = os.uname().release
-    links = _links(channel.dump(link.dump(), link.decode))
+    links = _links(found)
     addresses = _addresses(channel.dump(address.dump(), address.decode), links, kernel)
     return Picture(links, addresses, {}, {}, {}, {}, {}, kernel)
 
@@ -271,15 +272,12 @@ def _entry_filter(links: t.Sequence[Object]) -> Decode:
     tunnels = {one["ifindex"] for one in links if (one.get("linkinfo") or {}).get("info_kind") == "vxlan"}
 
     def decode(data: bytes, start: int, end: int) -> Object | None:
-        if end - start >= 12 and not data[start + 8] & (fdb.PERMANENT | fdb.NOARP):
-            return None
-        found = fdb.decode(data, start, end)
-        if found is None or found["mac"] in own or "extern_learn" in found["flags"]:
+        found = fdb.decode_set(data, start, end)
+        if found is None or found["mac"] in own:
             return None
         on_tunnel = found["index"] in tunnels
         if "self" in found["flags"] and not on_tunnel and int(found["mac"][:2], 16) & 1:
             return None  # what a NIC listens to
-        found["flags"] = [flag for flag in found["flags"] if flag != "offload"]
         if "master" not in found["flags"] and "self" not in found["flags"]:
             found["flags"].append("self" if on_tunnel else "master")
         return {key: value for key, value in found.items() if key not in ("master", "used", "updated", "protocol")}

@@ -98,3 +98,32 @@ def test_the_end_of_a_range_without_its_begin_is_a_vlan():
 def test_truncated_messages(module):
     with pytest.raises(NetlinkDecodeError, match="of 11 bytes"):
         module.decode(bytes(11), 0, 11)
+
+
+@pytest.mark.parametrize(
+    ("state", "flags", "kept"),
+    [
+        ("permanent", ["master"], ["master"]),
+        ("static", ["master", "sticky"], ["master", "sticky"]),
+        ("dynamic", ["master"], None),
+        ("stale", ["self"], None),
+        ("static", ["master", "extern_learn"], None),
+    ],
+)
+def test_entries_that_somebody_set(state, flags, kept):
+    body = fdb.new(3, {"mac": MAC, "state": state, "flags": flags}).body
+    found = fdb.decode_set(body, 0, len(body))
+    assert (found and found["flags"]) == kept
+    assert found is None or found == fdb.decode(body, 0, len(body))
+
+
+def test_what_a_switch_took_over_is_the_same_entry():
+    sent = fdb.new(3, {"mac": MAC, "flags": ["master"]}).body
+    body = sent[:10] + bytes([sent[10] | 0x20]) + sent[11:]  # NTF_OFFLOADED
+    assert fdb.decode(body, 0, len(body))["flags"] == ["master", "offload"]
+    assert fdb.decode_set(body, 0, len(body))["flags"] == ["master"]
+
+
+def test_an_entry_cut_short():
+    with pytest.raises(NetlinkDecodeError):
+        fdb.decode_set(bytes(11), 0, 11)

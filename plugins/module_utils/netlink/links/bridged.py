@@ -12,8 +12,6 @@ from ..rtnl import bridge_vlan, fdb
 from .found import Link, kind_of
 from .host import Host
 
-SET = ("permanent", "static")  # states of entries that were not learnt
-
 
 class Bridged(t.NamedTuple):
     """`own`: of a bridge itself, not of a port. `given`: the VLAN that the kernel gives to a new one, 0 for none."""
@@ -57,10 +55,7 @@ def _entries(host: Host, found: Link) -> list[dict[str, t.Any]]:
         return not vlan or any(one["vlan"] <= vlan <= one.get("vlanEnd", one["vlan"]) for one in vlans)
 
     return [
-        {**one, "flags": [flag for flag in one["flags"] if flag not in ("offload", "self")]}
+        {**one, "flags": [flag for flag in one["flags"] if flag != "self"]}
         for one in host.entries_of(found["master"])
-        if one["index"] == found["ifindex"]
-        and one["state"] in SET
-        and one["mac"] != found.get("address")
-        and lives(one)
+        if one["index"] == found["ifindex"] and one["mac"] != found.get("address") and lives(one)
     ]

@@ -114,11 +114,11 @@ class Host:
         return bool(self._vlans)
 
     def entries_of(self, bridge: int) -> list[dict[str, t.Any]]:
-        """The forwarding entries of a bridge and its ports."""
+        """The forwarding entries of a bridge and its ports that somebody set."""
         if bridge not in self._entries:
             from ..rtnl import fdb
 
-            self._entries[bridge] = self._sock.dump(fdb.dump(bridge), fdb.decode)
+            self._entries[bridge] = self._sock.dump(fdb.dump(bridge), fdb.decode_set)
         return self._entries[bridge]
 
     def ports_of(self, index: int) -> list[Link]:

@@ -76,6 +76,20 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
     return found
 
 
+def decode_set(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
+    """As `decode`, without `offload`; None for what was learnt too, by the bridge or by who learns for it.
+
+    Most entries of a busy bridge are learnt: those are not decoded.
+    """
+    if end - start >= NDMSG.size and not NDMSG.unpack_from(data, start)[2] & (PERMANENT | NOARP):
+        return None
+    found = decode(data, start, end)
+    if found is None or "extern_learn" in found["flags"]:
+        return None
+    found["flags"] = [flag for flag in found["flags"] if flag != "offload"]
+    return found
+
+
 def dump(bridge: int = 0, port: int = 0) -> Request:
     """Asks for all entries, those of the ports of a bridge, or those of one port: the kernel's filters.
 
