@@ -93,6 +93,7 @@ DEBIAN = Recipe(
     suite="bookworm",
     packages=(
         "dmsetup",
+        "ifupdown",
         "initramfs-tools",
         "iproute2",
         "kmod",

@@ -28,10 +28,16 @@ def _stanza(network: Network, name: str, last: bool) -> str:
     lines += [f"    pre-up {line}" for line in _made(network, link)]
     lines += [f"    up {line}" for line in _brought_up(network, link)]
     if last:  # routes and rules may lead through any of them
-        lines += [f"    up {line}" for line in [*map(_route, network.routes), *map(_rule, network.rules)]]
+        lines += [f"    up {_route(route)}" for route in network.routes]
+        lines += [f"    {phase} {_rule(rule, do)}" for rule in network.rules for phase, do in RULE_PHASES]
     if link["kind"]:
-        lines.append(f"    post-down ip link delete {name}")
+        lines.append(f"    post-down {_gone(name)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _gone(name: str) -> str:
+    """Removes a link that may not be there: ifupdown makes and removes VLANs of its own accord."""
+    return f"ip link delete {name} 2>/dev/null || true"
 
 
 def _words(link: Item, names: t.Mapping[str, str]) -> str:
@@ -41,6 +47,8 @@ def _words(link: Item, names: t.Mapping[str, str]) -> str:
 def _made(network: Network, link: Item) -> list[str]:
     name, kind = link["name"], link["kind"]
     lines = []
+    if kind == "vlan":  # ifupdown makes those with a number after a dot by itself, without our options
+        lines.append(_gone(name))
     if kind:
         base = f" link {link['link']}" if kind == "vlan" else ""
         lines.append(f"ip link add{base} name {name} type {kind}{_options(link)}")
@@ -80,14 +88,14 @@ def _vlan(vlan: Item, bridge: str) -> str:
 def _brought_up(network: Network, link: Item) -> list[str]:
     name = link["name"]
     lines = [f"ip address replace {address} dev {name}" for address in link.get("addresses", ())]
-    if link.get("state", "up") == "up":
-        lines.append(f"ip link set {name} up")
+    lines.append(f"ip link set {name} {link.get('state', 'up')}")  # ifupdown has brought it up, whatever is wanted
     return [*lines, *(f"ip link set {port} up" for port in link.get("ports", ()))]
 
 
 ROUTE = {"gateway": "via", "dev": "dev", "metric": "metric", "table": "table", "prefsrc": "src", "mtu": "mtu"}
 RULE = {"src": "from", "dst": "to", "iif": "iif", "oif": "oif", "fwmark": "fwmark", "priority": "priority",
         "table": "table"}  # fmt: skip
+RULE_PHASES = (("up", "add"), ("down", "delete"))
 
 
 def _route(route: Item) -> str:
@@ -98,6 +106,6 @@ def _route(route: Item) -> str:
     return f"ip {six}route replace {kind}{route['dst']}{_words(given, ROUTE)} proto static{onlink}"
 
 
-def _rule(rule: Item) -> str:
+def _rule(rule: Item, do: str) -> str:
     six = ":" in f"{rule.get('src', '')}{rule.get('dst', '')}" or rule.get("family") == "inet6"
-    return f"ip {'-6 ' if six else ''}rule add{_words(rule, RULE)} protocol static"
+    return f"ip {'-6 ' if six else ''}rule {do}{_words(rule, RULE)} protocol static"

@@ -53,7 +53,7 @@ def brought_up(netns: str, text: str) -> None:
     for line in text.splitlines():
         phase, _unused, command = line.strip().partition(" ")
         if phase in ("pre-up", "up"):
-            subprocess.run(["ip", "netns", "exec", netns, *command.split()], check=True)
+            subprocess.run(["ip", "netns", "exec", netns, "sh", "-c", command], check=True)
 
 
 def nics(netns: str) -> None:

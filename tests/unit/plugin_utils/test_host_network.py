@@ -103,16 +103,24 @@ def test_for_ifupdown():
     autos = [line.split()[1] for line in text.splitlines() if line.startswith("auto ")]
     assert autos == list(read(CONFIG).links)
     lines = [line.strip() for line in text.splitlines()]
+    assert lines.index("pre-up ip link delete bond0.10 2>/dev/null || true") < lines.index(
+        "pre-up ip link add link bond0 name bond0.10 type vlan id 10"
+    )  # ifupdown makes it by itself, seeing its name
     for line in (
         "pre-up ip link add name bond0 type bond mode active-backup miimon 100",
         "pre-up ip link set bond0 type bond primary eth2",
         "pre-up ip link add link bond0 name bond0.10 type vlan id 10",
         "pre-up bridge vlan add vid 5 dev trunk pvid untagged self",
+        "up ip link set bond0 up",
         "up ip route replace default via 192.0.2.254 dev br10 table 100 proto static",
         "up ip route replace blackhole 203.0.113.0/24 proto static",
         "up ip rule add from 192.0.2.0/24 priority 1000 table 100 protocol static",
     ):
         assert line in lines
+
+
+def test_what_is_to_be_down_is_brought_down_again_after_ifupdown_brought_it_up():
+    assert "    up ip link set eth1 down" in interfaces({"nics": [{"name": "eth1", "state": "down"}]}).splitlines()
 
 
 @pytest.mark.parametrize(
