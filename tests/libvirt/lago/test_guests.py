@@ -18,7 +18,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix impor
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.services import ServiceState
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.ssh import Ssh
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.vm import VM
-from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.waiting import wait_for_all
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.waiting import seem_ready, wait_for_all
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 
 from tests.libvirt.lago.conftest import a_host
@@ -222,10 +222,14 @@ def test_a_server_of_ssh_that_is_stopped_and_a_guest_that_goes(
 ) -> None:
     """The last test: what it takes away does not come back."""
     monkeypatch.setattr(extracting, "TOOL", "virt-copy-out-of-nowhere")
+    both = list(lab.virt_env.get_vms().values())
+    assert any(seem_ready(both, "ssh", "") for _again in range(10))  # a busy host can be late for one look
+    assert not seem_ready(both, "agent", ""), "one of them has none"
     two.ssh("/sbin/service dropbear stop", timeout=30)
     two.disconnect()
     with pytest.raises(NotReady, match=r"two: ssh stalls at port after \d s: TCP port 22 of .*: Connection refused"):
         two.wait_for_ssh(timeout=1)
+    assert not seem_ready(both, "ssh", "")
     two.domain().destroy()
     began = time.monotonic()
     with pytest.raises(NotReady, match=r"two: ssh stalls at running after 0 s: the VM does not run any more"):
