@@ -70,6 +70,16 @@ def test_both_ends_of_a_pair_come_back(bench, there):
     assert "n1" not in there.names()
 
 
+def test_both_ends_of_a_pair_are_removed_in_one_task(bench, there):
+    pictures = bench.picture(), there.picture()
+    gone = [{"name": "n1", "state": "absent", "netns": there.netns}, {"name": "n0", "state": "absent"}]
+    words = refused(bench, *gone)
+    assert "NOT undone" not in words
+    assert not differing(pictures[0], bench.picture()) + differing(pictures[1], there.picture())
+    done = bench.predicted(*gone)
+    assert [one.split(": ")[1] for one in done["changes"]] == ["remove", "goes with its peer"]
+
+
 def test_a_namespace_without_a_name_is_found_by_its_processes(bench, there):
     sleeper = subprocess.Popen(["ip", "netns", "exec", there.netns, "sleep", "300"])
     try:

@@ -7,6 +7,7 @@ or by a process (linux/net_namespace.h).
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import typing as t
@@ -34,12 +35,16 @@ def decode_number(data: bytes, start: int, end: int) -> int:
     return NSID.decode(data, start + RTGENMSG.size, end).get("nsid", -1)
 
 
-def numbered(sock: NetlinkSocket) -> dict[int, NetNS]:
-    """The namespaces that the socket's has numbers for. Those that neither a name nor a process keeps are not found."""
+def numbered(sock: NetlinkSocket, known: t.Iterable[NetNS]) -> dict[int, NetNS]:
+    """The namespaces that the socket's has numbers for: as they are `known` if they are, else by name or process.
+
+    Those that have neither are not found.
+    """
     found: dict[int, NetNS] = {}
-    for netns in (OWN, *names(), *_of_processes()):
+    candidates: t.Iterator[NetNS] = itertools.chain(known, (None,), names(), _of_processes())
+    for netns in candidates:
         try:
-            file = open_file(netns)
+            file = open_file(OWN if netns is None else netns)
         except NoSuchNamespace:
             continue  # ended meanwhile
         try:

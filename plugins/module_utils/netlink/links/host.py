@@ -133,9 +133,11 @@ class Host:
         from .beside import numbered
 
         if self._numbered is None:
-            self._numbered = numbered(self._sock)
-        netns = self._numbered.get(number)
-        return None if netns is None else (netns, self.others[netns])
+            self._numbered = numbered(self._sock, tuple(self.others))
+        if number not in self._numbered:
+            return None
+        netns = self._numbered[number]
+        return netns, self.others[netns]
 
     def _related(self, key: str, reading: t.Callable[[Link], int | None]) -> dict[int, list[Link]]:
         if key not in self._relations:

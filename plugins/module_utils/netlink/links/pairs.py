@@ -9,6 +9,7 @@ import typing as t
 
 from ..errors import NoSuchNamespace
 from ..kinds.kind import Kind
+from ..netns import OWN
 from .found import Link, kind_of, peer_of
 from .host import Host
 from .restoring import Build, recreation, restored, settled
@@ -50,7 +51,9 @@ def making(host: Host, found: Link, known: Kind) -> Build | None:
     if far is None:
         return None
     peer, netns = _as_peer(far.found), far.netns
-    return lambda place: [recreation(found, known, {**peer, "net_ns_fd": place.netns_file(netns)})]
+    return lambda place: [
+        recreation(found, known, {**peer, "net_ns_fd": place.netns_file(OWN if netns is None else netns)})
+    ]
 
 
 def beyond(host: Host, found: Link) -> Step | None:

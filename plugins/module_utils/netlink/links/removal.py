@@ -53,8 +53,8 @@ class Removal:
     def _change(self, netns: str | None, going: Going) -> Change:
         host, found = self._hosts[netns], going.found
         twin = peer_of(host, found)
-        if not going.asked or (twin and not self._asks_first(netns, going, twin)):
-            how = "goes with its peer" if twin else "goes with the link it stands on"
+        if not going.asked or not self._asks_first(netns, going, twin):
+            how = "goes with its peer" if twin or going.asked else "goes with the link it stands on"
             return loss(host, netns, found, how, going.where, (waves.LOST, going.depth))
         index, name = found["ifindex"], found["ifname"]
         apart = {
@@ -69,12 +69,23 @@ class Removal:
         before, wave = line(name, netns, summary(host, found)), (waves.REMOVE, -going.depth, apiece)
         return Change(labelled(name, netns), "remove", before, "", delete, undo, wave, going.where)
 
-    def _asks_first(self, netns: str | None, going: Going, twin: Link) -> bool:
+    def _asks_first(self, netns: str | None, going: Going, twin: Link | None) -> bool:
         """Of the two ends of a veth pair one is removed; the other goes with it."""
-        other = self._found.get((netns, twin["ifindex"]))
-        if other is None or going.asked != other.asked:
-            return going.asked
-        return going.found["ifindex"] < twin["ifindex"]
+        if twin:
+            other = self._found.get((netns, twin["ifindex"]))
+            return other is None or not other.asked or going.found["ifindex"] < twin["ifindex"]
+        return not self._asked_before(netns, going.found)
+
+    def _asked_before(self, netns: str | None, found: Link) -> bool:
+        """Whether the other end of a pair, in another namespace, is asked to go before this one."""
+        if kind_of(found) != "veth" or len({place for place, _unused in self._found}) == 1:
+            return False
+        from .pairs import far_end
+
+        far = far_end(self._hosts[netns], found)
+        keys = list(self._found)
+        there = (far.netns, far.found["ifindex"]) if far else None
+        return there in keys and keys.index(there) < keys.index((netns, found["ifindex"]))
 
 
 def labelled(name: str, netns: str | None) -> str:
