@@ -103,9 +103,11 @@ def debian_guests(ground: Ground) -> Kind:
         "kernel": str(place / "kernel"),
         "initrd": str(place / "initrd"),
         "cmdline": "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=-1",
-        "disks": [{"name": "root", "type": "template", "path": str(place / "root.ext4"), "dev": "vda"}],
+        "disks": [{"name": "root", "template_type": "qcow2", "path": str(place / "root.ext4"), "dev": "vda"}],
     }
-    return Kind("Debian", guests(ground.guest, *NAMES, **more), None, by_link(str(place / "id_ed25519")))
+    spec = guests(ground.guest, *NAMES, **more)
+    spec["nets"]["mgmt"]["ipv6"] = True
+    return Kind("Debian", spec, None, by_link(str(place / "id_ed25519")))
 
 
 def _debian_image() -> pathlib.Path:

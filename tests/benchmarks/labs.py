@@ -27,13 +27,12 @@ RESULTS = HERE / "RESULTS-labs.md"
 HEAD = """\
 # Labs: speed, compared
 
-Written by `tests/benchmarks/labs.py --write` on Linux {kernel}, {qemu}, libvirt {libvirt}: labs of
-three guests in software emulation, on a libvirtd of their own. Tiny guests have 128 MiB, busybox and dropbear; they are
-raised by turns with the same documents and overlays by `qemu-img`, `virsh create` of all at once, and ssh that is asked
-until it answers: medians of {rounds} rounds. Debian is the testbed's guest with systemd and OpenSSH, 512 MiB; one round
-of it. Booting is that of ours, from a description to SSH. A guest that is back says the same `boot_id` as before; both
-times are of the same revert, until all run with the right time, and until a login of each succeeds. Only ratios
-compare.
+Written by `tests/benchmarks/labs.py --write`: labs of three guests in software emulation, on a libvirtd of their own
+(Linux {kernel}, QEMU {qemu}, libvirt {libvirt}). Tiny guests have 128 MiB, busybox and dropbear; they are raised by
+turns with the same documents and overlays by `qemu-img`, `virsh create` of all at once, and ssh that is asked until it
+answers: medians of {rounds} rounds. Debian is the testbed's guest with systemd and OpenSSH, 512 MiB: one round.
+Booting is that of ours, from a description to SSH. A guest that is back says the same `boot_id` as before; both times
+are of the same revert, until all run with the right time, and until a login of each succeeds. Only ratios compare.
 
 | three guests | ours | beside | ratio | wanted |
 | --- | --- | --- | --- | --- |
@@ -53,8 +52,11 @@ def versions() -> dict[str, str]:
     def first(*argv: str) -> str:
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
-    qemu = " ".join(first("qemu-system-x86_64", "--version").split()[:4])
-    return {"kernel": platform.release(), "qemu": qemu, "libvirt": first("libvirtd", "--version").split()[-1]}
+    return {
+        "kernel": platform.release().split("-")[0],
+        "qemu": first("qemu-system-x86_64", "--version").split()[3],
+        "libvirt": first("libvirtd", "--version").split()[-1],
+    }
 
 
 def options() -> argparse.Namespace:
