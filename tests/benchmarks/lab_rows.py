@@ -114,7 +114,7 @@ def of_many_labs(ground: Ground) -> list[Row]:
     disks = len(kind.spec["domains"]) * (ground.guest / "tiny.qcow2").stat().st_blocks * 512
     texts = (
         f"{taken / 1e6:.1f} MB, {seconds[-1]:.2f} s",
-        f"its disks {disks / 1e6:.1f} MB, first lab {seconds[0]:.2f} s",
+        f"copies {disks / 1e6:.1f} MB, first lab {seconds[0]:.2f} s",
     )
     return [judged(f"tiny: the {LABS}th lab of one template", taken, disks, 0.1, texts)]
 
