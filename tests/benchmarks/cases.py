@@ -21,7 +21,8 @@ class Case(t.NamedTuple):
     """`world` fills the namespace; with `fresh` every run has one of its own.
 
     `small` fills another one, where each side does the work before it is measured.
-    `play`: ours and the peer are tasks of one play, `rounds` of each.
+    `play`: ours and the peer are tasks of one play, `rounds` of each. `once`: a peer takes minutes, so that one
+    round has to do.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Case(t.NamedTuple):
     small: Call | None = None
     fresh: bool = False
     play: bool = False
+    once: bool = False
 
 
 class Scale(t.NamedTuple):

@@ -68,13 +68,13 @@ def sample(runs: t.Sequence[Run]) -> Sample:
     )
 
 
-def alternate(sides: t.Sequence[t.Callable[[], Run]], rounds: int) -> list[Sample]:
-    """Each side in turn, A B A B ..., after a round that does not count.
+def alternate(sides: t.Sequence[t.Callable[[], Run]], rounds: int, warm: bool = True) -> list[Sample]:
+    """Each side in turn, A B A B ..., with `warm` after a round that does not count.
 
     Raises Failed when they do not come to the same result.
     """
     runs: list[list[Run]] = [[] for _unused in sides]
-    for number in range(rounds + 1):
+    for number in range(0 if warm else 1, rounds + 1):
         found = [side() for side in sides]
         if len({run.result for run in found}) != 1:
             raise Failed(f"different results: {', '.join(str(run.result) for run in found)}")

@@ -91,7 +91,8 @@ def measured(case: Case, scale: Scale, spaces: Spaces) -> list[Row]:
 
         return run
 
-    ours, *theirs = alternate([side(case.ours), *(side(p.call) for p in case.peers)], scale.rounds)
+    sides = [side(case.ours), *(side(p.call) for p in case.peers)]
+    ours, *theirs = alternate(sides, 1 if case.once else scale.rounds, warm=not case.once)
     return [Row(case, ours, peer, it) for peer, it in zip(case.peers, theirs, strict=True)]
 
 
