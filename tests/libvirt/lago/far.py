@@ -59,7 +59,9 @@ class Far:
         config.write_text(SSHD.format(address=HOST, folder=self.folder))
         # Where its privileged part waits; /run is the namespace's own.
         start = f"mkdir -p /run/sshd && exec /usr/sbin/sshd -D -e -f {config}"
-        self._popen(*self.daemon.enter("sh", "-c", start))
+        # Its numbers of processes are those that /proc has there. It ends with nsenter, which waits for it.
+        space = ["nsenter", "-t", str(self.daemon.pid), "-n", "-m", "-p", "--"]
+        self._popen(*space, "setpriv", "--pdeathsig", "KILL", "sh", "-c", start)
         self._write_sources()
         self._wait()
 

@@ -23,6 +23,10 @@ EMBEDDED = Path(__file__).parents[2] / "testbed" / "libvirt" / "embedded.py"
 AGENT = "/sbin/service qemu-guest-agent"
 
 
+BRIDGE = {"bridges": [{"name": "br-lab", "addresses": ["203.0.113.1/24"]}]}
+ON_BRIDGE = {"type": "bridge", "bridge": "br-lab", "management": True, "subnet": "203.0.113.0/24", "gw": "203.0.113.1"}
+
+
 class World(t.NamedTuple):
     far: Far
     lab: Variables  # of the role
@@ -134,3 +138,27 @@ def test_snapshot_and_back_by_the_playbooks(world: World) -> None:
     world.vm("-m", "raw", "-a", "touch /root/later")
     assert "changed=1" in recap(world.role("lab_revert", virtual_lab_snapshot="fresh"))
     assert "later" not in world.vm("-m", "raw", "-a", "ls /root")
+    forget = {"virtual_lab_snapshot": "fresh", "virtual_lab_state": "snapshot_absent"}
+    assert "changed=1" in recap(world.role("lab_snapshot", **forget))
+    assert "changed=0" in recap(world.role("lab_snapshot", **forget))
+
+
+def test_on_a_network_of_the_host_s(world: World) -> None:
+    """Made by the role host_network just before, it outlives the lab."""
+
+    def inside(*argv: str) -> str:
+        return subprocess.run(world.far.daemon.enter(*argv), check=True, capture_output=True, text=True).stdout
+
+    place = Path(world.lab["virtual_lab_path"]).parents[1]
+    spec = {**guests(place / "guest", "edge", memory=384, disks=[]), "nets": {"mgmt": ON_BRIDGE}}
+    lab = {"virtual_lab_path": str(place / "edge"), "virtual_lab_spec": spec, "virtual_lab_host_network": BRIDGE}
+    try:
+        assert "changed=2" in recap(world.role("lab_up", **lab))
+        assert "changed=0" in recap(world.role("lab_up", **lab))
+        (port,) = json.loads(inside("ip", "-j", "link", "show", "master", "br-lab"))
+        assert port["ifname"].startswith("lt")
+        assert "lladdr" in inside("ip", "neighbour", "show", "203.0.113.2", "dev", "br-lab")
+        assert "changed=1" in recap(world.role("lab_down", virtual_lab_path=lab["virtual_lab_path"]))
+        assert json.loads(inside("ip", "-j", "link", "show", "br-lab"))
+    finally:
+        inside("ip", "link", "delete", "br-lab")
