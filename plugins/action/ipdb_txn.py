@@ -37,13 +37,12 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: Result | None = None) -> Result:
         super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
-        began = time.monotonic()
         result = self._module(self._task.args)
         if "proof" in result:
             return self._module({**self._task.args, "proof": result["proof"]})
         if not result.get("pending") or self._task.args.get("confirm", "reconnected") != "reconnected":
             return result
-        return self._confirm(result, began + result["confirm_timeout"])
+        return self._confirm(result, time.monotonic() + result.pop("seconds_left"))
 
     def _module(self, args: t.Mapping[str, t.Any]) -> Result:
         """One run of the module. Raises AnsibleConnectionFailure."""

@@ -589,6 +589,12 @@ pending:
   description: Whether the transaction is still to be confirmed.
   returned: when O(state=committed)
   type: bool
+seconds_left:
+  description:
+    - Seconds until the host takes the changes back.
+    - The task counts from there, so that it is only seen where the action plugin does not run.
+  returned: when the changes are made after this answer
+  type: float
 proof:
   description:
     - What O(proof) has to be for the host to take it as confirmed; it exists since the changes were made. Who can name

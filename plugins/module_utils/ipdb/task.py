@@ -256,7 +256,8 @@ def _apply(task: Task, mine: Transaction, plan: Plan) -> Result:
         if timeout:
             deadman.arm(mine, task.netns, timeout, detached)
         if detached:
-            return {**told, "pending": True, "confirm_timeout": timeout}
+            left = round(deadman.left(mine), 1)
+            return {**told, "pending": True, "confirm_timeout": timeout, "seconds_left": left}
         outcome = recovery.carry_out(task.channel, mine, (plan.before, plan.after))
     except BaseException:
         _give_up(mine)

@@ -25,6 +25,8 @@ COMMITTED = {
     "diff": {"before": "", "after": "br0\n"},
 }
 
+ANSWER = {**COMMITTED, "seconds_left": 0.9}  # of the module
+
 
 class Connection:
     """Remembers where it was asked to lead, and when it was dropped."""
@@ -97,7 +99,7 @@ def test_it_confirms_over_a_connection_that_was_made_after_the_change(play):
     """And after an answer of after the change: who came in before it, and is not heard since, must not confirm."""
     asked = {"changed": False, "pending": True, "proof": "abc"}
     plugin, result = play(
-        answers(committed=COMMITTED, confirmed=asked, proved={"changed": True, "timings": [1]}), confirm_timeout=1
+        answers(committed=ANSWER, confirmed=asked, proved={"changed": True, "timings": [1]}), confirm_timeout=1
     )
     assert result == {**COMMITTED, "pending": False, "timings": [1]}
     assert plugin._connection.log == [
@@ -115,7 +117,7 @@ def test_it_confirms_over_a_connection_that_was_made_after_the_change(play):
 def test_not_heard_again_after_the_answer_it_is_cut_off(play):
     asked = {"changed": False, "pending": True, "proof": "abc"}
     back = {"changed": False, "why": "it was not confirmed in time"}
-    _plugin, result = play(answers(committed=COMMITTED, confirmed=asked, proved=cut_off, rolled_back=back))
+    _plugin, result = play(answers(committed=ANSWER, confirmed=asked, proved=cut_off, rolled_back=back))
     assert result["failed"]
     assert result["rolled_back"]
 
@@ -134,7 +136,7 @@ def test_at_another_address_and_then_back_at_the_old_one(play):
         seen.update(connection.options, control_path=connection.control_path)
         return {"changed": True}
 
-    plugin, result = play(answers(committed=COMMITTED, confirmed=confirmed), confirm_host="192.0.2.2")
+    plugin, result = play(answers(committed=ANSWER, confirmed=confirmed), confirm_host="192.0.2.2")
     assert not result["pending"]
     assert plugin.asked == [("committed", "192.0.2.1"), ("confirmed", "192.0.2.2")]
     assert seen["control_path"] is None  # not the shared connection to the old address
@@ -149,14 +151,14 @@ def test_it_tries_until_it_gets_through(play):
     def confirmed(connection):
         return next(tries)(connection)
 
-    _plugin, result = play(answers(committed=COMMITTED, confirmed=confirmed))
+    _plugin, result = play(answers(committed=ANSWER, confirmed=confirmed))
     assert not result.get("failed")
     assert not result["pending"]
 
 
 def test_cut_off_it_waits_and_tells_what_was_taken_back(play):
     back = {"changed": False, "why": "it was not confirmed in time"}
-    plugin, result = play(answers(committed=COMMITTED, confirmed=cut_off, rolled_back=back), confirm_host="192.0.2.2")
+    plugin, result = play(answers(committed=ANSWER, confirmed=cut_off, rolled_back=back), confirm_host="192.0.2.2")
     assert result["failed"]
     assert result["rolled_back"]
     assert not result["changed"]
@@ -170,7 +172,7 @@ def test_cut_off_it_waits_and_tells_what_was_taken_back(play):
 
 def test_a_host_that_never_comes_back_is_told(play, monkeypatch):
     monkeypatch.setattr(action, "COME_BACK", 0.2)
-    _plugin, result = play(answers(committed=COMMITTED, confirmed=cut_off, rolled_back=cut_off))
+    _plugin, result = play(answers(committed=ANSWER, confirmed=cut_off, rolled_back=cut_off))
     assert result["failed"]
     assert not result["rolled_back"]
     assert result["msg"].endswith("nor 0.2 s after that: no route to host")
@@ -178,7 +180,7 @@ def test_a_host_that_never_comes_back_is_told(play, monkeypatch):
 
 def test_what_could_not_be_applied_is_told_as_it_is(play):
     refused = {"failed": True, "msg": "interfaces[0]: br0: ...", "rolled_back": True}
-    _plugin, result = play(answers(committed=COMMITTED, confirmed=refused))
+    _plugin, result = play(answers(committed=ANSWER, confirmed=refused))
     assert result == refused
 
 
@@ -187,7 +189,7 @@ def test_what_could_not_be_applied_is_told_as_it_is(play):
     [
         ({"changed": False, "pending": False}, {"confirm_timeout": 5}),
         ({"failed": True, "msg": "no"}, {"confirm_timeout": 5}),
-        ({**COMMITTED}, {"confirm": "later"}),
+        ({**ANSWER}, {"confirm": "later"}),
     ],
 )
 def test_where_nothing_is_to_be_confirmed_the_connection_stays(play, committed, args):
