@@ -10,7 +10,7 @@ import typing as t
 
 from ...plan import Change, Plan
 from ..errors import NetlinkError
-from ..links.host import Host
+from ..links.host import Host, Hosts
 from ..links.runner import Place, Runner, Step
 from ..rtnl import route as rtnl
 from ..rtnl.numbers import AF_INET, AF_INET6
@@ -31,7 +31,7 @@ class Picture(t.NamedTuple):
 
 
 def observe(run: Runner, netns: str | None, wanted: t.Sequence[Wanted]) -> Picture:
-    host = Host(run.socket(netns))
+    host = Hosts(run)[netns]
     routes: dict[Key, Route] = {}
     for family, table in {(want.family, want.fields.get("table", "main")) for want in wanted}:
         for found in _read(run, netns, family, table):
