@@ -109,13 +109,13 @@ class Plan:
                 if isinstance(error, Exception):
                     raise ChangeFailed(wave[0], error, undone, stuck) from error
                 raise
-            done.append([change for change, error in zip(wave, outcomes) if error is None])
-            failed = [(change, error) for change, error in zip(wave, outcomes) if error is not None]
+            done.append([change for change, refused in zip(wave, outcomes) if refused is None])
+            failed = [(change, refused) for change, refused in zip(wave, outcomes) if refused is not None]
             if failed:
                 _unused, halves = self._take_back([[change for change, _unused in failed if change.partly]])
                 undone, stuck = self._take_back(done)
-                change, error = failed[0]
-                raise ChangeFailed(change, error, undone, [*halves, *stuck]) from error
+                change, refused = failed[0]
+                raise ChangeFailed(change, refused, undone, [*halves, *stuck]) from refused
 
     def _waves(self) -> t.Iterator[list[Change]]:
         numbered = enumerate(self.changes)

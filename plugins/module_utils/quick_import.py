@@ -18,6 +18,7 @@ import gc
 import sys
 import zipimport
 
+__loader__: object  # which every module has of the import system
 ARCHIVE = getattr(__loader__, "archive", "")  # that this file came in; "": it lies in a folder
 
 

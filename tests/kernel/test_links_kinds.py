@@ -160,6 +160,14 @@ def test_a_kind_that_the_link_is_not_is_refused_or_made_anew(bench):
     assert bench.shown("L")["linkinfo"]["info_kind"] == "ifb"
 
 
+def test_a_link_made_anew_keeps_the_kind_that_the_task_does_not_say(bench, create):
+    create(Case("vxlan", {"id": 5}))
+    done = bench.predicted(name="L", options={"id": 6}, recreate=True)
+    place = f"L in {bench.netns}"
+    assert done["changes"] == [f"{place}: remove to make it anew (id is 5, not 6)", f"{place}: create vxlan"]
+    assert bench.data("L")["id"] == 6
+
+
 def test_a_physical_link_is_never_made_anew(bench):
     with pytest.raises(WrongLink, match="lo is a physical link, not of kind bridge: it cannot be replaced"):
         bench.run(name="lo", kind="bridge", recreate=True)

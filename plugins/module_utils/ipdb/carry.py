@@ -14,6 +14,7 @@ import typing as t
 PARTS = ("ipdb", "netlink")  # packages below module_utils
 SINGLE = ("__init__.py", "plan.py", "wire.py")
 MAIN = "import sys\nfrom module_utils.ipdb.guard import main\nmain(sys.argv[1:])\n"
+__loader__: object  # which every module has of the import system
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

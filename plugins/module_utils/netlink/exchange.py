@@ -83,7 +83,10 @@ class Alike:
         for start in range(0, self.count, step):
             count = min(step, self.count - start)
             cut = [Column(c.start, c.size, c.values[start * c.size : (start + count) * c.size]) for c in self.columns]
-            yield Alike(self.first, count, cut, lambda index, start=start: self.request(start + index))
+            yield Alike(self.first, count, cut, self._requests_from(start))
+
+    def _requests_from(self, start: int) -> t.Callable[[int], Request]:
+        return lambda index: self.request(start + index)
 
 
 class Batch:

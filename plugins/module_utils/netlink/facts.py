@@ -129,7 +129,8 @@ class Addresses:
             self._add_ipv6(link, address)
 
     def _add_ipv4(self, link: Object, address: Object) -> None:
-        fact, label = ipv4(address), address.get("label", link["device"])
+        fact = ipv4(address)
+        label = address["label"] if "label" in address else link["device"]
         owner = link if label == link["device"] else self.aliases.setdefault(label, {})
         secondary = "secondary" in address
         if secondary or "ipv4" in owner:

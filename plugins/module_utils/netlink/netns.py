@@ -58,7 +58,7 @@ def open_file(netns: str | int) -> int:
     except ValueError:
         raise NoSuchNamespace(errno.EINVAL, f"network namespace {netns!r}: no path has such characters") from None
     except OSError as error:
-        raise NoSuchNamespace(error.errno, f"network namespace {netns}: {path}: {os.strerror(error.errno)}") from None
+        raise NoSuchNamespace(error.errno, f"network namespace {netns}: {path}: {error.strerror}") from None
 
 
 def opened_in(netns: NetNS, open_it: t.Callable[[], Opened]) -> Opened:

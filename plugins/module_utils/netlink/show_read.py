@@ -93,7 +93,7 @@ class Reader:
         own = show.names_of(found)
         self._names.names.update(own.names)
         self._names.flags.update(own.flags)
-        if want.link is want.kind is want.master is None:
+        if want.link is None and want.kind is None and want.master is None:
             self._all_named = True
         elif found:
             self.names(_named_in(found))

@@ -171,7 +171,7 @@ KINDS = {
         PORT_TABLE,
         "bonding",
         read_only=frozenset(
-            (*(name for _unused, name, _unused in PORT_SHOWN), *(f"{name}_str" for name in OPER_STATES))
+            (*(name for _number, name, _codec in PORT_SHOWN), *(f"{name}_str" for name in OPER_STATES))
         ),
     ),
 }

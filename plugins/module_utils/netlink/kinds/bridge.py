@@ -165,9 +165,9 @@ KINDS = {
         "bridge",
         TABLE,
         "bridge",
-        read_only=frozenset(name for _unused, name, _unused in SHOWN),
+        read_only=frozenset(name for _number, name, _codec in SHOWN),
         rounded=frozenset(
-            name for _unused, name, _unused in OPTIONS if name.endswith(("_intvl", "_time", "_delay", "_age"))
+            name for _number, name, _codec in OPTIONS if name.endswith(("_intvl", "_time", "_delay", "_age"))
         ),
         check=_check,
     )

@@ -87,6 +87,6 @@ KINDS = {
         "bridge port",
         TABLE,
         "bridge",
-        read_only=frozenset(name for _unused, name, _unused in SHOWN) | {"group_fwd_mask_str"},
+        read_only=frozenset(name for _number, name, _codec in SHOWN) | {"group_fwd_mask_str"},
     )
 }

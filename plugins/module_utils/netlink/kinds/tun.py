@@ -48,7 +48,7 @@ KINDS = {
         "tun",
         required=("type",),
         fixed=frozenset(("type", "multi_queue")),
-        read_only=frozenset(name for _unused, name, _unused in READ_ONLY),
+        read_only=frozenset(name for _number, name, _codec in READ_ONLY),
         by_rtnetlink=False,
     )
 }

@@ -36,7 +36,7 @@ class Shaped(Table):
         spread: t.Callable[[Dict], Dict] = _same,
     ) -> None:
         super().__init__(*rows, *wire)
-        for _unused, name, _unused in wire:
+        for _number, name, _codec in wire:
             del self.rows[name]
         self._wire = Table(*rows, *wire)
         self._show, self._spread = show, spread

@@ -73,7 +73,7 @@ def _go_down(mine: LinkPlan, number: int, words: str) -> None:
     from .restoring import after_a_fall
 
     want, name = mine.want, mine.want.name
-    lost = after_a_fall(mine.host, mine.found) if is_up(mine) else []
+    lost = after_a_fall(mine.host, mine.found) if mine.found and is_up(mine) else []
     do = Step(want.place, lambda place: [link.change(place.index(name), name, up=False)])
     undo = Step(want.place, lambda place: [link.change(place.index(name), name, up=True), *lost])
     mine.changes.add(number, words, do, undo, depth=-mine.changes.depth)

@@ -36,7 +36,7 @@ class Changes:
         self.after[field] = after
 
     def add(
-        self, number: int, how: str, do: t.Any, undo: t.Any, depth: int | None = None, partly: bool = False
+        self, number: int, how: str, do: t.Any, undo: t.Any, depth: float | None = None, partly: bool = False
     ) -> None:
         wave = (number, self.depth if depth is None else depth)
         self._changes.append((how, do, undo, wave, partly))

@@ -42,12 +42,12 @@ def plan_creation(mine: LinkPlan) -> None:
             data["peer"] = _peer(want.options["peer"], place)
         if want.move_to:
             values["net_ns_fd"] = place.netns_file(want.move_to)
-        return [link.new(name, want.kind, up=up, linkinfo={"info_data": data} if data else {}, **values)]
+        return [link.new(name, kind.name, up=up, linkinfo={"info_data": data} if data else {}, **values)]
 
     def undo(place: Place) -> list[t.Any]:
         return [link.delete(place.index(name), name)]
 
-    words = f"create {want.kind}" + (f" on {want.link}" if want.link else "")
+    words = f"create {kind.name}" + (f" on {want.link}" if want.link else "")
     mine.changes.add(waves.BUILD, words, Step(want.netns, do, kind.module or kind.name), Step(want.place, undo))
     if mine.aside:
         _rename(mine, mine.aside, want.name)

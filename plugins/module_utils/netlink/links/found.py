@@ -23,7 +23,7 @@ STANDING = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan", "macsec")
 def kernel_since(major: int, minor: int, release: str = "") -> bool:
     """Whether the running kernel (or `release`) is Linux major.minor or newer."""
     found = re.match(r"(\d+)\.(\d+)", release or os.uname().release)
-    return bool(found) and (int(found.group(1)), int(found.group(2))) >= (major, minor)
+    return found is not None and (int(found.group(1)), int(found.group(2))) >= (major, minor)
 
 
 def kind_of(found: Link) -> str | None:

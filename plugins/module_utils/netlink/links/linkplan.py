@@ -52,11 +52,11 @@ class Task:
             (want.place, want.name)
             for want, found in self._there
             if want.state == "up"
-            and not (goes_up_at_creation(want) if self._new(want, found) else found["flags"] & IFF_UP)
+            and not (found["flags"] & IFF_UP if found and not self._goes(want, found) else goes_up_at_creation(want))
         }
 
-    def _new(self, want: Wanted, found: Link | None) -> bool:
-        return found is None or (want.netns, found["ifindex"]) in self.doomed
+    def _goes(self, want: Wanted, found: Link) -> bool:
+        return (want.netns, found["ifindex"]) in self.doomed
 
     def rises(self, key: tuple[str | None, str]) -> bool:
         """Whether a link of the task, by namespace and name, goes up after it is there. When `doomed` is complete."""
@@ -71,7 +71,8 @@ class Task:
         return {
             (want.place, want.master)
             for want, found in self._masters
-            if self.master_of(want.place, found) != want.master
+            if found is None
+            or self.master_of(want.place, found) != want.master
             or want.attributes.get("mtu", found["mtu"]) != found["mtu"]
         }
 
@@ -108,7 +109,7 @@ class LinkPlan:
         # The kernel takes no name for a link elsewhere that one has here: made under another, it is renamed there.
         clash = self.fresh and want.move_to and task.hosts[want.netns].find(want.name)
         self.aside = f"flt.{want.name[:11]}" if clash else ""
-        self.irreconcilable = fixed_differences(self) if found else []
+        self.irreconcilable = fixed_differences(self, found) if found else []
 
     @property
     def reset(self) -> bool:
@@ -122,21 +123,20 @@ class LinkPlan:
         return key in self.task.kinds or key in self.task.twins or self.task.hosts[netns].find(name) is not None
 
 
-def fixed_differences(mine: LinkPlan) -> list[tuple[str, t.Any, t.Any]]:
+def fixed_differences(mine: LinkPlan, found: Link) -> list[tuple[str, t.Any, t.Any]]:
     """`(what, present, wanted)` of everything that only another link can have."""
-    want, found = mine.want, mine.found
-    present = kind_of(found)
+    want, present = mine.want, kind_of(found)
     if want.kind and want.kind != present:
         return [("kind", present or "physical", want.kind)]
-    reasons = _fixed_options(mine) if mine.options else []
+    reasons = _fixed_options(mine, found) if mine.options else []
     below = parent_name(mine) if want.link else None
     if below is not None and below != want.link:
         reasons.append(("link", below or "none", want.link))
     return reasons
 
 
-def _fixed_options(mine: LinkPlan) -> list[tuple[str, t.Any, t.Any]]:
-    found, data = mine.found, mine.data()
+def _fixed_options(mine: LinkPlan, found: Link) -> list[tuple[str, t.Any, t.Any]]:
+    data = mine.data()
     differing = kinds.differing(mine.kind, mine.options, data)
     ports = [port["ifname"] for port in mine.host.ports_of(found["ifindex"])] if differing and mine.kind.needs else []
     return [

@@ -18,22 +18,22 @@ from .wanted import WrongLink
 
 def plan_master(mine: LinkPlan) -> None:
     _stay_with_its_master(mine)
-    want = mine.want
-    if want.master is None:
+    want, master = mine.want, mine.want.master
+    if master is None:
         return
-    if want.master and not mine.exists(want.master, want.place):
-        raise WrongLink(want.at("master"), f"there is no link {want.master} to be the master of {want.name}")
+    if master and not mine.exists(master, want.place):
+        raise WrongLink(want.at("master"), f"there is no link {master} to be the master of {want.name}")
     before = mine.host.name_of((mine.found or {}).get("master"))
-    mine.changes.show("master", before or None, want.master or None)
+    mine.changes.show("master", before or None, master or None)
     now = master_now(mine)
-    if now == want.master:
+    if now == master:
         return
 
     def do(place: Place) -> list[Request]:
-        return [link.change(place.index(want.name), want.name, master=place.index(want.master))]
+        return [link.change(place.index(want.name), want.name, master=place.index(master))]
 
-    words = f"master {now or 'none'} -> {want.master or 'none'}"
-    number = waves.JOIN_MASTER if want.master else waves.LEAVE_MASTER
+    words = f"master {now or 'none'} -> {master or 'none'}"
+    number = waves.JOIN_MASTER if master else waves.LEAVE_MASTER
     mine.changes.request(number, words, do, _back(mine, now), depth=0)
 
 

@@ -19,27 +19,28 @@ from .runner import Place, Step
 from .wanted import WrongLink
 
 if t.TYPE_CHECKING:
+    from .found import Link
     from .linkplan import LinkPlan
 
 
-def plan_rename(mine: LinkPlan) -> None:
-    found, want = mine.found, mine.want
+def plan_rename(mine: LinkPlan, found: Link) -> None:
+    want = mine.want
     old, new = found["ifname"], want.name
     if old == new:
         return
     holder = mine.host.find(new)
     if holder is None or holder["ifindex"] == found["ifindex"]:
-        _rename(mine, waves.RENAME, old, new)
+        _rename(mine, found, waves.RENAME, old, new)
         return
     if (mine.home, new) not in mine.task.renamed:
         raise WrongLink(want.at("name"), f"{old} cannot be renamed to {new}: another link has that name")
     aside = f"flt{found['ifindex']}"
-    _rename(mine, waves.STEP_ASIDE, old, aside)
-    _rename(mine, waves.RENAME_LATER, aside, new)
+    _rename(mine, found, waves.STEP_ASIDE, old, aside)
+    _rename(mine, found, waves.RENAME_LATER, aside, new)
 
 
-def _rename(mine: LinkPlan, number: int, old: str, new: str) -> None:
-    found, index = mine.found, mine.found["ifindex"]
+def _rename(mine: LinkPlan, found: Link, number: int, old: str, new: str) -> None:
+    index = found["ifindex"]
     # Since Linux 6.2 a link may be up while it is renamed.
     cycle = bool(found["flags"] & link.IFF_UP) and not kernel_since(6, 2)
     back = after_a_fall(mine.host, found) if cycle else []
@@ -60,11 +61,11 @@ def _rename(mine: LinkPlan, number: int, old: str, new: str) -> None:
 STAYING = ("vxlan", "macsec")
 
 
-def plan_move(mine: LinkPlan) -> None:
+def plan_move(mine: LinkPlan, found: Link) -> None:
     """Into another namespace; addresses, master and admin state stay behind, and come back with the way back."""
-    if not mine.moving:
+    want, there = mine.want, mine.want.move_to
+    if not there or not mine.moving:
         return
-    want, found = mine.want, mine.found
     index, name = found["ifindex"], want.name
     left = Settings(mine.host, found, observe(mine.host, found))
     lost = [one for one in standing_on(mine.host, found) if kind_of(one) in STAYING]
@@ -74,7 +75,7 @@ def plan_move(mine: LinkPlan) -> None:
         mine.task.losses.append(loss(mine.host, mine.home, one, how, want.where, (waves.LOST_TO_MOVE, 0)))
 
     def away(place: Place) -> list[Request]:
-        return [link.change(index, name, net_ns_fd=place.netns_file(want.move_to))]
+        return [link.change(index, name, net_ns_fd=place.netns_file(there))]
 
     def back(place: Place) -> list[Request]:
         home = place.netns_file(mine.home or OWN)
@@ -84,4 +85,4 @@ def plan_move(mine: LinkPlan) -> None:
         return [*left.left_behind(index, place), *(request for build in builds for request in build(place))]
 
     undo = mine.task.hosts.in_order(Step(want.place, back), Step(mine.home, restore))
-    mine.changes.add(waves.MOVE, f"move to network namespace {want.move_to}", Step(mine.home, away), undo, depth=0)
+    mine.changes.add(waves.MOVE, f"move to network namespace {there}", Step(mine.home, away), undo, depth=0)

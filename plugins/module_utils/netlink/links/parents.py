@@ -59,8 +59,8 @@ def _parent(want: Wanted) -> str:
 
 def refuse_master_loops(hosts: Hosts, located: Located) -> None:
     """Masters of masters must end somewhere, in what is wanted and in what stays as it is."""
-    wanted = {(want.place, want.name): want for want, _unused, _unused in located}
-    for want, _unused, _unused in located:
+    wanted = {(want.place, want.name): want for want, *_unused in located}
+    for want, *_unused in located:
         seen = [want.name]
         master = want.master
         while master:

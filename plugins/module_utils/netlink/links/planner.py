@@ -26,7 +26,7 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     located = [locate(hosts, want) for want in wanted]
     twins = _twins(hosts, located)
     located = [_born(one, twins) for one in located]
-    spoken_of = {(want.place, want.name) for want, _unused, _unused in located}
+    spoken_of = {(want.place, want.name) for want, *_unused in located}
     located += [(want, None, False) for key, want in twins.items() if key not in spoken_of]
     _refuse_same(located)
     depth_of = _depths(hosts, located)
@@ -35,7 +35,7 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     for want, found, moved in located:
         if want.state != "absent":
             links.append(LinkPlan(want, found, moved, depth_of(want), task))
-    _refuse_or_doom([mine for mine in links if mine.irreconcilable])
+    _refuse_or_doom([(mine, mine.found) for mine in links if mine.found and mine.irreconcilable])
     for mine in links:
         plan_link(mine)
     changes = [change for mine in links for change in mine.changes.finished()]
@@ -105,12 +105,12 @@ def _refuse_same(located: Located) -> None:
                 raise WrongLink(want.where, f"{want.name} is the same link as {first.name} at {first.where}")
 
 
-def _refuse_or_doom(links: t.Sequence[LinkPlan]) -> None:
+def _refuse_or_doom(links: t.Sequence[tuple[LinkPlan, t.Dict[str, t.Any]]]) -> None:
     if links:
         from .recreation import refuse_or_doom
 
-        for mine in links:
-            refuse_or_doom(mine)
+        for mine, found in links:
+            refuse_or_doom(mine, found)
 
 
 def _removals(hosts: Hosts, unwanted: t.Sequence[tuple[Wanted, t.Dict[str, t.Any]]]) -> list[Change]:

@@ -9,7 +9,7 @@ import typing as t
 
 from ..kinds import options as kinds
 from ..kinds import registry
-from ..kinds.kind import link_options
+from ..kinds.kind import Kind, link_options
 from ..message import Request
 from ..rtnl import link
 from . import options as kind_options
@@ -47,12 +47,13 @@ def plan_port_options(mine: LinkPlan) -> None:
         then = {**plain, **named}
         words = ", ".join(f"port's {name} {shown[name]} -> {value}" for name, value in then.items())
         now = {name: present[name] for name in then if name in present}
-        mine.changes.request(waves.PORT, words, _port(want.name, kind, then), _port(want.name, kind, now), partly=True)
+        do, undo = (_port(want.name, kind, port, data) for data in (then, now))
+        mine.changes.request(waves.PORT, words, do, undo, partly=True)
 
 
-def _port(name: str, kind: str, data: t.Mapping[str, t.Any]) -> t.Callable[[Place], list[Request]]:
+def _port(name: str, kind: str, port: Kind, data: t.Mapping[str, t.Any]) -> t.Callable[[Place], list[Request]]:
     """Sets options of a port; what a string says where the kernel takes an index is a link's name."""
-    links = link_options(registry.port(kind).table)
+    links = link_options(port.table)
 
     def build(place: Place) -> list[Request]:
         values = {

@@ -18,10 +18,10 @@ from .wanted import WrongLink
 WITH_PORTS = ("bond", "bridge", "team", "vrf")
 
 
-def refuse_or_doom(mine: LinkPlan) -> None:
+def refuse_or_doom(mine: LinkPlan, found: Link) -> None:
     """What exists and cannot be changed into what is wanted is removed first, if that is allowed."""
     want = mine.want
-    if kind_of(mine.found) is None:
+    if kind_of(found) is None:
         raise WrongLink(want.where, f"{want.name} is a physical link, not of kind {want.kind}: it cannot be replaced")
     if not want.recreate:
         raise WrongLink(
@@ -29,8 +29,8 @@ def refuse_or_doom(mine: LinkPlan) -> None:
             f"{want.name} exists and cannot be changed in place ({_reasons(mine)});"
             " recreate: true removes it and makes it anew",
         )
-    mine.task.anew.add(mine.found["ifindex"])
-    _doom(mine, mine.found, mine.found["ifname"])
+    mine.task.anew.add(found["ifindex"])
+    _doom(mine, found, found["ifname"])
 
 
 def _doom(mine: LinkPlan, found: Link, below: str) -> None:
@@ -52,23 +52,23 @@ def _reasons(mine: LinkPlan) -> str:
     return ", ".join(f"{what} is {present}, not {wanted}" for what, present, wanted in mine.irreconcilable)
 
 
-def plan_removal(mine: LinkPlan) -> None:
-    found, want = mine.found, mine.want
+def plan_removal(mine: LinkPlan, found: Link) -> None:
+    want = mine.want
     index, name = found["ifindex"], found["ifname"]
     do = Step(mine.home, lambda place: [link.delete(index, name)])
     undo = way_back(mine.host, mine.home, found, mine.task.anew)
     words = f"remove to make it anew ({_reasons(mine)})"
     mine.changes.add(waves.REMOVE_TO_RECREATE, words, do, undo, depth=-mine.changes.depth)
-    _keep(mine)
+    _keep(mine, found)
     for port in mine.host.ports_of(index) if mine.kind.name in WITH_PORTS else ():
         # Ports that the task speaks of are planned there.
         if (want.place, port["ifname"]) not in mine.task.kinds and want.place == mine.home:
             _take_back(mine, port)
 
 
-def _keep(mine: LinkPlan) -> None:
+def _keep(mine: LinkPlan, found: Link) -> None:
     """A new link, which keeps of the old one what is not said and not its kind's."""
-    want, found = mine.want, mine.found
+    want = mine.want
     wanted = {key_of(one): one for one in want.addresses or ()}
     there = mine.host.addresses_of(found["ifindex"]) if want.addresses is None or not want.addresses_exact else ()
     kept = [one for one in there if lasting(one) and key_of(one) not in wanted]
@@ -84,12 +84,12 @@ def _keep(mine: LinkPlan) -> None:
     mine.fresh, mine.moving = True, False
 
 
-def plan_loss(mine: LinkPlan) -> None:
+def plan_loss(mine: LinkPlan, found: Link) -> None:
     """A link that goes because the one below it is made anew."""
-    possible = peer_of(mine.host, mine.found) or rebuilding(mine.host, mine.home, mine.found)
+    possible = peer_of(mine.host, found) or rebuilding(mine.host, mine.home, found)
     undo = nothing if possible else None  # the way back of the link below it brings it too
     mine.changes.add(waves.LOST_TO_RECREATE, "goes with the link below it, to be made anew", nothing, undo)
-    _keep(mine)
+    _keep(mine, found)
 
 
 def _take_back(mine: LinkPlan, found: Link) -> None:

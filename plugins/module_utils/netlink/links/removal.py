@@ -58,9 +58,9 @@ class Removal:
             return loss(host, netns, found, how, going.where, (waves.LOST, going.depth))
         index, name = found["ifindex"], found["ifname"]
         apart = {
-            other["ifindex"]
-            for (place, _unused), (other, asked, _unused, _unused) in self._found.items()
-            if place == netns and asked and other["ifindex"] != (twin or found)["ifindex"]
+            index
+            for (place, index), other in self._found.items()
+            if place == netns and other.asked and index != (twin or found)["ifindex"]
         }
         delete = Step(netns, lambda place: [link.delete(index, name)])
         undo = way_back(host, netns, found, apart)

@@ -53,7 +53,7 @@ class Place:
             return False
         return True
 
-    def netns_file(self, netns: str) -> int:
+    def netns_file(self, netns: str | int) -> int:
         """A file descriptor of a namespace, good until the wave is over."""
         from ..netns import open_file
 
@@ -128,9 +128,9 @@ class Runner:
                 requests += built
                 owners += [number] * len(built)
             brought_by = {number: step.brought_by for number, step in steps}
-            for number, error in zip(owners, place.sock.batch(requests)):
-                if error is not None and outcomes[number] is None:
-                    outcomes[number] = _explained(error, brought_by[number])
+            for number, refused in zip(owners, place.sock.batch(requests)):
+                if refused is not None and outcomes[number] is None:
+                    outcomes[number] = _explained(refused, brought_by[number])
         finally:
             place.close()
 

@@ -15,6 +15,10 @@ from .linkplan import LinkPlan, at_creation, is_up
 from .runner import Place, Step, nothing
 from .settings import NAMES
 
+if t.TYPE_CHECKING:
+    from .found import Link
+    from .host import Host
+
 
 def change_options(mine: LinkPlan, then: t.Mapping[str, t.Any]) -> None:
     data, kind = mine.data(), mine.kind
@@ -27,7 +31,7 @@ def change_options(mine: LinkPlan, then: t.Mapping[str, t.Any]) -> None:
     sent = kinds.change(kind, data, then)
     back = kinds.change(kind, {**data, **then}, {name: data.get(name, _off(value)) for name, value in then.items()})
     down = is_up(mine) and any("down" in kind.needs.get(name, ()) for name in then)
-    lost = _lost(mine) if down else []
+    lost = _lost(mine.host, mine.found) if down and mine.found else []
     name = mine.want.name
 
     def setting(options: t.Mapping[str, t.Any]) -> t.Callable[[Place], list[t.Any]]:
@@ -51,11 +55,11 @@ def _off(value: t.Any) -> t.Any:
     return OFF.get(type(value))
 
 
-def _lost(mine: LinkPlan) -> list[t.Any]:
+def _lost(host: Host, found: Link) -> list[t.Any]:
     """What has to be given back to a link that is down for a moment."""
     from .restoring import after_a_fall
 
-    return after_a_fall(mine.host, mine.found)
+    return after_a_fall(host, found)
 
 
 def change_name(mine: LinkPlan, option: str, now: str, wanted: str) -> None:
@@ -90,13 +94,13 @@ LEAST_FOR_IPV6 = 1280  # bytes; below, the kernel takes IPv6 from the link
 
 def _lower_mtu(mine: LinkPlan, words: str, now: int, then: int) -> None:
     """What stands on the link follows it down, but not up again: the way back brings it along."""
-    name = mine.want.name
-    follow = [] if mine.reset else [one for one in lost_with(mine.host, mine.found) if kind_of(one) in MTU_FOLLOWS]
+    name, found = mine.want.name, None if mine.reset else mine.found
+    follow = [one for one in lost_with(mine.host, found) if kind_of(one) in MTU_FOLLOWS] if found else []
     back = [link.change(one["ifindex"], one["ifname"], mtu=one["mtu"]) for one in follow if one["mtu"] > then]
-    if then < LEAST_FOR_IPV6 <= now and not mine.reset:
+    if then < LEAST_FOR_IPV6 <= now and found:
         from .restoring import Settings
 
-        for one in (mine.found, *(other for other in follow if other["mtu"] >= LEAST_FOR_IPV6)):
+        for one in (found, *(other for other in follow if other["mtu"] >= LEAST_FOR_IPV6)):
             back += Settings(mine.host, one).network(one["ifindex"])
 
     def undo(place: Place) -> list[t.Any]:

@@ -46,23 +46,25 @@ def plan_link(mine: LinkPlan) -> None:
 
 def _begin_anew(mine: LinkPlan) -> None:
     """A link that is removed on the way, itself or with the one below it, is planned as one that is not there."""
-    if mine.irreconcilable:
+    found = mine.found
+    if found and mine.irreconcilable:
         from .recreation import plan_removal
 
-        plan_removal(mine)
-    elif mine.found and (mine.home, mine.found["ifindex"]) in mine.task.doomed:
+        plan_removal(mine, found)
+    elif found and (mine.home, found["ifindex"]) in mine.task.doomed:
         from .recreation import plan_loss
 
-        plan_loss(mine)
+        plan_loss(mine, found)
 
 
 def _place(mine: LinkPlan) -> None:
     """Its name and its namespace."""
-    if mine.moving or mine.found["ifname"] != mine.want.name:
+    found = mine.found
+    if found and (mine.moving or found["ifname"] != mine.want.name):
         from .naming import plan_move, plan_rename
 
-        plan_rename(mine)
-        plan_move(mine)
+        plan_rename(mine, found)
+        plan_move(mine, found)
 
 
 def show_kind(mine: LinkPlan) -> None:

@@ -43,7 +43,7 @@ def run(params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
 
 def shown(host: Host, found: Link, netns: str | None) -> Link:
     """A link as `ip -j -d addr` shows it."""
-    near = {found.get("master"), None if "link_netnsid" in found else found.get("link")}
+    near: set[t.Any] = {found.get("master"), None if "link_netnsid" in found else found.get("link")}
     near.update(options[name] for options, name in show.linked(found.get("linkinfo") or {}))
     near -= {None, 0}
     known = [one for one in map(host.by_index, near) if one] if near else ()

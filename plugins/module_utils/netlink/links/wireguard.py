@@ -26,9 +26,10 @@ def plan_wireguard(mine: LinkPlan) -> None:
     want = mine.want
     if mine.kind.name != "wireguard":
         raise WrongLink(want.at("wireguard"), f"{want.name} is not a link of kind wireguard")
-    present = device.NEW if mine.fresh else device.observe(mine.task.hosts.generic(mine.home), mine.found["ifname"])
+    found = None if mine.fresh else mine.found
+    present = device.observe(mine.task.hosts.generic(mine.home), found["ifname"]) if found else device.NEW
     try:
-        wanted = device.goal(present, want.wireguard)
+        wanted = device.goal(present, want.wireguard or {})
     except NetlinkEncodeError as error:
         raise WrongLink(want.at(f"wireguard.{error.attribute}"), error.reason) from None
     mine.changes.show("", device.lines(present) if not mine.fresh else None, device.lines(wanted, present))

@@ -186,7 +186,7 @@ def table_for(kind: str | None, port_kind: str | None = None) -> Table:
 
 def get(index: int = 0, name: str = "") -> Request:
     """Asks for one link, by index or by name (an alternative name too)."""
-    attributes = {"ext_mask": EXT_MASK_VF | EXT_MASK_SKIP_STATS}
+    attributes: dict[str, t.Any] = {"ext_mask": EXT_MASK_VF | EXT_MASK_SKIP_STATS}
     if name:
         attributes["ifname" if len(name.encode()) <= IFNAMSIZ else "altname"] = name
     body = IFINFO.pack(AF_UNSPEC, 0, index, 0, 0) + TABLE.encode(attributes)

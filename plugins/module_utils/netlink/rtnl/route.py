@@ -504,8 +504,14 @@ def many(
                 Column(1, 1, bytes(lengths)),
                 Column(RTMSG.size + 4, len(addresses[0]), b"".join(addresses)),
             )
-            yield Alike(make(routes[start]), count, columns, lambda index, start=start: make(routes[start + index]))
+            yield Alike(make(routes[start]), count, columns, _made_from(make, routes, start))
         start += count
+
+
+def _made_from(
+    make: t.Callable[[t.Mapping[str, t.Any]], Request], routes: t.Sequence[t.Mapping[str, t.Any]], start: int
+) -> t.Callable[[int], Request]:
+    return lambda index: make(routes[start + index])
 
 
 def _alike(routes: t.Sequence[t.Mapping[str, t.Any]], start: int) -> tuple[list[bytes], bytearray]:
