@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
             return self._cut_off(committed, reason, deadline)
         if confirmed.get("failed"):
             return confirmed
-        kept = {name: confirmed[name] for name in ("timings", "network", "meanwhile") if name in confirmed}
+        kept: Result = {name: confirmed[name] for name in ("timings", "network", "meanwhile") if name in confirmed}
         return {**committed, **kept, "pending": False}
 
     def _come_back(self, way: Way, transaction: str, state: str, deadline: float) -> tuple[Result | None, str]:
@@ -115,8 +115,9 @@ class Way:
     """The connection as a way to one address of the host, made anew for each attempt; afterwards it is as before."""
 
     def __init__(self, connection: t.Any, host: str | None) -> None:
-        self.connection, self.before = connection, {}
-        wanted = {"timeout": ATTEMPT}
+        self.connection = connection
+        self.before: dict[str, t.Any] = {}
+        wanted: dict[str, t.Any] = {"timeout": ATTEMPT}
         if host:
             wanted["host"] = host
         if connection.transport == "ssh":

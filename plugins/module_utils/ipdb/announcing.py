@@ -42,7 +42,7 @@ class Place(t.NamedTuple):
     """An address, by text, at the link of that index and name, by MAC address."""
 
     local: str
-    index: int
+    ifindex: int
     name: str
     mac: bytes
 
@@ -52,7 +52,7 @@ def announce(channel: NetlinkSocket, before: Picture, now: Picture) -> None:
     places = moved(before, now)
     if not places:
         return
-    _await_carriers(channel, sorted({place.index for place in places}))
+    _await_carriers(channel, sorted({place.ifindex for place in places}))
     with _opened(channel) as sender:
         for place in places:
             try:
@@ -68,7 +68,7 @@ def moved(before: Picture, now: Picture) -> list[Place]:
     return [
         place
         for place in _places(now)
-        if place.mac and place.local in known and _at(place) not in was and now.links[place.index]["up"]
+        if place.mac and place.local in known and _at(place) not in was and now.links[place.ifindex]["up"]
     ]
 
 
@@ -88,7 +88,7 @@ def _is_unnoticed(channel: NetlinkSocket, index: int) -> bool:
 
 
 def _at(place: Place) -> tuple[str, int, bytes]:
-    return place.local, place.index, place.mac
+    return place.local, place.ifindex, place.mac
 
 
 def _places(picture: Picture) -> t.Iterator[Place]:

@@ -215,10 +215,8 @@ def rollback(
     """
     places = [(table, from_lists(key)) for table, key in touched_places]
     errors: list[str] = []
-    found = None
+    found = now = capture(channel)
     for _unused in range(ATTEMPTS):
-        now = capture(channel)
-        found = found or now
         target = replaced(now, before, places)
         try:
             waves = difference(now, restoring(target, places))
@@ -232,7 +230,7 @@ def rollback(
             if note:
                 note(number, wave)
             errors += [f"{step.what}: {step.how}: {error}" for step, error in send(channel, wave)]
-    now = capture(channel)
+        now = capture(channel)
     announce(channel, found, now)
     rest = difference(now, target, impossible=True)
     left = [f"{step.what}: {step.how}" for wave in rest for step in wave]

@@ -103,7 +103,7 @@ def _names(draft: Draft, changed: t.Sequence[int]) -> None:
         if index not in links:
             continue
         now, then = links[index], draft.after.links[index]
-        gone = [name for name in now.get("altnames", ()) if name not in then.get("altnames", now["altnames"])]
+        gone = [name for name in now.get("altnames", ()) if name not in then.get("altnames", (name,))]
         if then["ifname"] in now.get("altnames", ()):
             gone = list(dict.fromkeys([*gone, then["ifname"]]))
         if gone:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from .picture import KEYS, Object, Objects, Picture, Place, keyed
+from .picture import KEYS, Object, Picture, Place, keyed
 
 
 def replaced(now: Picture, before: Picture, places: t.Iterable[Place]) -> Picture:
     """`now` with the objects at `places` as they are, or are not, in `before`."""
-    tables: dict[str, Objects] = {name: dict(now.table(name)) for name in KEYS}
+    tables: dict[str, t.Any] = {name: dict(now.table(name)) for name in KEYS}
     for table, key in places:
         one = before.table(table).get(key)
         if one is None:
@@ -55,7 +55,9 @@ def aligned(was: Picture, now: Picture) -> Picture:
     }
     if not moved:
         return was
-    tables = {name: keyed(name, [_moved(one, moved) for one in was.table(name).values()]) for name in KEYS}
+    tables: dict[str, t.Any] = {
+        name: keyed(name, [_moved(one, moved) for one in was.table(name).values()]) for name in KEYS
+    }
     return was._replace(**tables)
 
 

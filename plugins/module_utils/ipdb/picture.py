@@ -103,7 +103,7 @@ class Picture(t.NamedTuple):
     def from_json(cls, data: t.Any) -> Picture:
         """Raises ValueError for what `to_json` cannot have made."""
         try:
-            tables = {name: keyed(name, data[name]) for name in KEYS}
+            tables: dict[str, t.Any] = {name: keyed(name, data[name]) for name in KEYS}
             return cls(**tables, kernel=str(data["kernel"]))
         except (TypeError, LookupError, AttributeError):
             raise ValueError("this is not a picture of a network") from None

@@ -70,7 +70,7 @@ def _has_gateway(one: Object) -> bool:
 
 
 def _set(draft: Draft, key: Key, one: Object, now: Object | None) -> None:
-    wave = (waves.ROUTE_VIA,) if _has_gateway(one) else (waves.ROUTE_DIRECT,)
+    wave: tuple[int, ...] = (waves.ROUTE_VIA,) if _has_gateway(one) else (waves.ROUTE_DIRECT,)
     if key[-1]:
         wave = (*wave, key[-1])
     sent = {name: value for name, value in one.items() if name != "free"} if "free" in one else one

@@ -42,7 +42,7 @@ def reordered(now: Objects, then: Objects) -> set[int]:
     return {place[0] for place, keys in theirs.items() if [key for key in mine.get(place, ()) if key in keys] != keys}
 
 
-def networks(some: Objects) -> dict[tuple[int, int, int], list[Key]]:
+def networks(some: t.Mapping[Key, Object]) -> dict[tuple[int, int, int], list[Key]]:
     """IPv4 addresses by link and network (its length and number), in the kernel's order."""
     found: dict[tuple[int, int, int], list[Key]] = {}
     for key, one in some.items():
@@ -125,7 +125,7 @@ def address_differences(now: Object, then: Object) -> set[str]:
     for name in ("metric", "noprefixroute"):
         if bool(now.get(name)) != bool(then.get(name)) or (then.get(name) or 0) != (now.get(name) or 0):
             found.add(name)
-    valid = then.get("valid_life_time", FOREVER), now.get("valid_life_time", FOREVER)
+    valid: tuple[int, int] = then.get("valid_life_time", FOREVER), now.get("valid_life_time", FOREVER)
     preferred = then.get("preferred_life_time", valid[0]), now.get("preferred_life_time", valid[1])
     if not _same_lifetime(*valid):
         found.add("valid_life_time")

@@ -374,7 +374,7 @@ def _refuse_failed(task: Task, mine: Transaction) -> None:
 
 def _applied(mine: Transaction) -> Result:
     prepared, applied = mine.about("prepared"), mine.about("applied")
-    told = {name: prepared[name] for name in ("review", "plan_sha", "diff") if name in prepared}
+    told: Result = {name: prepared[name] for name in ("review", "plan_sha", "diff") if name in prepared}
     return {**told, **{name: applied[name] for name in ("timings", "meanwhile") if name in applied}}
 
 

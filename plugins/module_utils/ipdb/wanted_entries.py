@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from ..netlink.rtnl import bridge_vlan, fdb, neighbour, rule
 from .picture import Object, fdb_key, neighbour_key, rule_key
@@ -48,7 +49,7 @@ def rules(wanting: Wanting, items: Items) -> None:
     for number, item in enumerate(items):
         where = f"rules[{number}]"
         asked = _spelled(_given(item), where)
-        one = _canonical(lambda asked=asked: rule.new(asked), rule.decode, where)
+        one = _canonical(partial(rule.new, asked), rule.decode, where)
         if item.get("state") == "absent":
             mentioned = {key: value for key, value in one.items() if _is_said(key, asked)}
             for key, found in list(wanting.table("rules").items()):
@@ -103,7 +104,7 @@ def neighbours(wanting: Wanting, items: Items) -> None:
         where = f"neighbours[{number}]"
         index = _index(wanting, item, where)
         given = _given(item, "dev")
-        one = _canonical(lambda index=index, given=given: neighbour.new(index, given), neighbour.decode, where)
+        one = _canonical(partial(neighbour.new, index, given), neighbour.decode, where)
         if one.get("proxy"):
             one.pop("state", None)
         elif item.get("state") != "absent" and "lladdr" not in one:
@@ -121,7 +122,7 @@ def entries(wanting: Wanting, items: Items) -> None:
         link = wanting.table("links")[index]
         keeper = "master" if link["master"] and "dst" not in given else "self"
         given.update(flags=[keeper], state="static" if keeper == "master" else "permanent")
-        one = _canonical(lambda index=index, given=given: fdb.new(index, given), fdb.decode, where)
+        one = _canonical(partial(fdb.new, index, given), fdb.decode, where)
         _put(wanting, "fdb", fdb_key(one), one, item, where)
 
 

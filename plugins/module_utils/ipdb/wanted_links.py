@@ -28,7 +28,7 @@ class Item(t.NamedTuple):
     """One item of the task with the link that it means."""
 
     want: Wanted
-    index: int
+    ifindex: int
     kind: Kind
     options: kind_options.Split
     now: Object | None
@@ -36,17 +36,17 @@ class Item(t.NamedTuple):
 
 def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]], netns: str | None) -> None:
     wanted = parse_all([{**item, "netns": None} for item in items], None, "interfaces")
-    for want, item in zip(wanted, items):
-        _refuse_foreign(want, item, netns)
+    for want, given in zip(wanted, items):
+        _refuse_foreign(want, given, netns)
     absent = [want for want in wanted if want.state == "absent"]
     ends = {_peer_name(want) for want in wanted}
     there = [_item(wanting, want, ends) for want in wanted if want.state != "absent"]
     _refuse_same(there)
     for want in absent:
-        _remove(wanting, want, {item.index for item in there})
+        _remove(wanting, want, {item.ifindex for item in there})
     twins = _pair_up(wanting, there)
     for item in there:
-        wanting.put("links", item.index, _freed(wanting, _begun(item)))
+        wanting.put("links", item.ifindex, _freed(wanting, _begun(item)))
     wanting.forget_names()
     for item in there:
         _settle(wanting, item, twins)
@@ -141,7 +141,7 @@ def _by_mac(wanting: Wanting, want: Wanted) -> int | None:
 def _refuse_same(items: t.Sequence[Item]) -> None:
     seen: dict[int, Wanted] = {}
     for item in items:
-        first = seen.setdefault(item.index, item.want)
+        first = seen.setdefault(item.ifindex, item.want)
         if first is not item.want:
             raise WrongLink(item.want.where, f"{item.want.name} is the same link as {first.name} at {first.where}")
 
@@ -196,7 +196,7 @@ def _pair_up(wanting: Wanting, items: t.Sequence[Item]) -> dict[int, int]:
     ends = {_peer_name(item.want) for item in items}
     twins: dict[int, int] = {}
     for item in items:
-        if item.kind.name != "veth" or item.now is not None or item.index in twins:
+        if item.kind.name != "veth" or item.now is not None or item.ifindex in twins:
             continue
         peer = item.want.options.get("peer") or {}
         if not _peer_name(item.want):
@@ -216,14 +216,14 @@ def _add_twin(
     name, where = peer["ifname"], item.want.at("options.peer.ifname")
     check_name(name, where)
     if other is not None and other.now is None:
-        twins.update({item.index: other.index, other.index: item.index})
+        twins.update({item.ifindex: other.ifindex, other.ifindex: item.ifindex})
         return
     if wanting.index(name) is not None:
         raise WrongLink(where, f"there is a link {name} already")
     index = wanting.new_index()
-    twins.update({item.index: index, index: item.index})
+    twins.update({item.ifindex: index, index: item.ifindex})
     extra = {key: value for key, value in peer.items() if key in ("mtu", "address", "txqlen")}
-    one = {**_new_link(index, name, "veth"), **extra, "link": item.index}
+    one = {**_new_link(index, name, "veth"), **extra, "link": item.ifindex}
     wanting.put("links", index, one)
     wanting.say("links", index, where, extra)
 
@@ -255,16 +255,16 @@ def _begun(item: Item) -> Object:
     """A link with its name and kind; one of another kind keeps what is not its kind's."""
     want, now = item.want, item.now
     if now is None:
-        return _new_link(item.index, want.name, item.kind.name)
+        return _new_link(item.ifindex, want.name, item.kind.name)
     if want.kind and now.get("kind") != want.kind:
         kept = {key: now[key] for key in KEPT if key in now}
-        return {**_new_link(item.index, want.name, item.kind.name), **kept}
+        return {**_new_link(item.ifindex, want.name, item.kind.name), **kept}
     return {**now, "ifname": want.name} if now["ifname"] != want.name else now
 
 
 def _settle(wanting: Wanting, item: Item, twins: t.Mapping[int, int]) -> None:
     """All of a link that other wanted links may be named for."""
-    want, index = item.want, item.index
+    want, index = item.want, item.ifindex
     begun = wanting.table("links")[index]
     one = dict(begun)
     if want.state != "present":
@@ -342,7 +342,7 @@ def _set_master(wanting: Wanting, item: Item, one: Object) -> None:
     links = wanting.table("links")
     while at in links:
         seen.append(links[at]["ifname"])
-        if at == item.index or len(seen) > len(links) + 1:
+        if at == item.ifindex or len(seen) > len(links) + 1:
             raise WrongLink(want.at("master"), f"a loop of masters: {' below '.join(seen)}")
         at = links[at]["master"]
 
@@ -369,7 +369,7 @@ def _refuse_fixed(wanting: Wanting, item: Item, one: Object) -> None:
     def name_of(index: int) -> str:
         return (links.get(index) or wanting.before.links.get(index) or {"ifname": str(index)})["ifname"]
 
-    ports = any(link["master"] == item.index for link in links.values()) if item.kind.needs else False
+    ports = any(link["master"] == item.ifindex for link in links.values()) if item.kind.needs else False
     reasons = fixed(item.now, one, name_of, ports)
     if reasons:
         raise WrongLink(
@@ -383,7 +383,7 @@ def _refuse_fixed(wanting: Wanting, item: Item, one: Object) -> None:
 
 
 def _addresses(wanting: Wanting, item: Item) -> None:
-    want, index = item.want, item.index
+    want, index = item.want, item.ifindex
     present = {key: one for key, one in wanting.table("addresses").items() if key[0] == index} if item.now else {}
     listed = set()
     for number, given in enumerate(want.addresses or ()):

@@ -79,5 +79,6 @@ class Wanting:
         return any(self._tables[name] is not self.before.table(name) for name in self._tables)
 
     def picture(self) -> Picture:
-        whole = self.before._replace(**{name: self.table(name) for name in KEYS}, places=self.places)
+        tables: dict[str, t.Any] = {name: self.table(name) for name in KEYS}
+        whole = self.before._replace(**tables, places=self.places)
         return whole if whole.links is self.before.links else without_strays(whole)
