@@ -266,7 +266,7 @@ class DmStats(t.Sequence["DmStatsRegion"]):
     def __len__(self) -> int:
         return len(self._regions)
 
-    def __getitem__(self, region_id: t.Any) -> DmStatsRegion:
+    def __getitem__(self, region_id: t.Any) -> DmStatsRegion:  # type: ignore[override]  # numbers are no places to slice
         """The region with that number; as a sequence, those that are there. Raises LookupError."""
         if region_id in self._regions:
             return DmStatsRegion(self, region_id)
@@ -341,7 +341,7 @@ class DmStatsRegion(t.Sequence["DmStatsArea"]):
     def __len__(self) -> int:
         return len(self._areas())
 
-    def __getitem__(self, area_id: t.Any) -> DmStatsArea:
+    def __getitem__(self, area_id: t.Any) -> DmStatsArea:  # type: ignore[override]  # nor has it slices
         return DmStatsArea(self, area_id, self._areas()[area_id], self._stats._interval)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from .. import constants as c
 from ..errors import DmError
@@ -49,7 +50,7 @@ def run(mapper: Mapper, actions: t.Sequence[Action]) -> list[Exception | None]:
     if together:
         outcomes = swap(mapper, together)
     else:
-        outcomes = [_attempt(lambda action=action: _act(mapper, action)) for action in actions]
+        outcomes = [_attempt(partial(_act, mapper, action)) for action in actions]
     late = _attempt(mapper.settle)
     return [outcome or late for outcome in outcomes]
 
@@ -77,7 +78,7 @@ def swap(mapper: Mapper, swaps: t.Sequence[Swap]) -> list[Exception | None]:
     failed = _suspend_stack(mapper, [one for one in swaps if one.stacked])
     if failed is not None:
         return [failed] * len(swaps)
-    return [_attempt(lambda one=one: mapper.resume(one.name, one.flags)) for one in swaps]
+    return [_attempt(partial(mapper.resume, one.name, one.flags)) for one in swaps]
 
 
 def _suspend_stack(mapper: Mapper, swaps: t.Sequence[Swap]) -> Exception | None:
@@ -85,10 +86,10 @@ def _suspend_stack(mapper: Mapper, swaps: t.Sequence[Swap]) -> Exception | None:
         return None
     lock_memory()
     for place, one in reversed(list(enumerate(swaps))):
-        error = _attempt(lambda one=one: mapper.suspend(one.name, one.flags, temporary=True))
+        error = _attempt(partial(mapper.suspend, one.name, one.flags, temporary=True))
         if error is not None:
             for other in swaps[place:]:
-                _attempt(lambda other=other: mapper.unstick(other.name))
+                _attempt(partial(mapper.unstick, other.name))
             return error
     return None
 

@@ -25,7 +25,7 @@ class Steps:
     def __init__(self, quoted: t.Callable[[], bool]) -> None:
         self.quoted = quoted
         self.numbers: t.Dict[t.Tuple[str, int], int] = {}  # of new regions, by device and slot
-        self.named = {
+        self.named: t.Dict[str, t.Callable[..., None]] = {
             "create": self.create,
             "delete": self.delete,
             "set_aux": self.set_aux,
