@@ -40,7 +40,7 @@ class Hypervisor:
 
     def __init__(self, host: str | Connection = SYSTEM, readonly: bool = False) -> None:
         self.connection = host if isinstance(host, Connection) else Connection(host, readonly)
-        self.controls = dict(CONTROLS)
+        self.controls: dict[str, t.Any] = dict(CONTROLS)
         self.generic = self.hypervisor = Generic(self.connection)
         self.domain = Domains(self.connection)
         self.network = Networks(self.connection)

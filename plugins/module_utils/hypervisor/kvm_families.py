@@ -135,7 +135,7 @@ class Domains(Family):
 def _source(device: Element) -> str:
     source = device.find("source")
     names = ("file", "dev", "dir", "name", "network", "bridge", "volume")
-    return next((source.get(one) for one in names if source is not None and source.get(one)), "-")
+    return next(filter(None, map(source.get, names)), "-") if source is not None else "-"
 
 
 class Networks(Family):

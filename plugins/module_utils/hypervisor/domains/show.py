@@ -79,7 +79,9 @@ def _records(connection: Connection, groups: int, flags: int, wanted: list[t.Any
         return ask(0)
 
 
-def _one(connection: Connection, domain: t.Any, flat: t.Mapping[str, t.Any], gather: t.Collection[str]) -> dict:
+def _one(
+    connection: Connection, domain: t.Any, flat: t.Mapping[str, t.Any], gather: t.Collection[str]
+) -> dict[str, t.Any]:
     ask = connection.ask_of
     found = tree(flat)
     state = found.pop("state", {})

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from ..document import parse
 from ..errors import Gone
 from .node import Node
-from .values import integer, known, text, whole
+from .values import attr, integer, known, text, whole
 
 CLASSES = {  # the first byte of a PCI class, pci.ids
     0x01: "storage", 0x02: "network", 0x03: "display", 0x04: "multimedia", 0x05: "memory", 0x06: "bridge",
@@ -73,7 +73,7 @@ def mediated(source: Node) -> list[dict[str, t.Any]]:
             name=text(root, "name"),
             parent=text(root, "parent"),
             uuid=text(one, "uuid"),
-            type=None if one.find("type") is None else one.find("type").get("id"),
+            type=attr(one, "type", "id"),
             iommu_group=integer(one, "iommuGroup", "number"),
         )
         for root, one in _of(source, "mdev")

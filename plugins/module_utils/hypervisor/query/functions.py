@@ -105,26 +105,26 @@ def _keys(function: Reference, values: t.Sequence[Value], name: str) -> list[Val
     return found
 
 
-def _sort_by(values: list, function: Reference) -> list:
+def _sort_by(values: list[Value], function: Reference) -> list[Value]:
     keys = _keys(function, values, "sort_by")
     return [values[at] for at in sorted(range(len(values)), key=lambda at: keys[at])]
 
 
-def _extreme_by(name: str, choose: t.Callable) -> t.Callable:
-    def extreme(values: list, function: Reference) -> Value:
+def _extreme_by(name: str, choose: t.Callable[..., int]) -> t.Callable[..., Value]:
+    def extreme(values: list[Value], function: Reference) -> Value:
         keys = _keys(function, values, name)
         return values[choose(range(len(values)), key=lambda at: keys[at])] if values else None
 
     return extreme
 
 
-def _merge(*objects: dict) -> dict:
+def _merge(*objects: dict[str, Value]) -> dict[str, Value]:
     return {key: value for one in objects for key, value in one.items()}
 
 
 SORTABLE = "array of number|array of string"
 # name -> function, types of its arguments; "...": as many of the first type as there are
-FUNCTIONS: dict[str, tuple[t.Callable, tuple[str, ...]]] = {
+FUNCTIONS: dict[str, tuple[t.Callable[..., Value], tuple[str, ...]]] = {
     "abs": (abs, ("number",)),
     "avg": (lambda values: sum(values) / len(values) if values else None, ("array of number",)),
     "ceil": (math.ceil, ("number",)),
