@@ -99,9 +99,9 @@ def _said(net: Net, members: t.Sequence[Member], subnets: Subnets, used: dict[in
     """The numbers of those that say theirs, or had one before; marks all numbers that are in use."""
     found = {}
     mine = {name for member in members for name in member[3]}
-    for name, address in net.mapping.items():
+    for name, kept in net.mapping.items():
         if name not in mine:
-            used.setdefault(_number(f"nets.{net.name}.mapping.{name}", address, subnets), name)
+            used.setdefault(_number(f"nets.{net.name}.mapping.{name}", kept, subnets), name)
     for domain, nic, wanted, names in members:
         address = wanted.ip or next((net.mapping[name] for name in names if name in net.mapping), None)
         if address is None:

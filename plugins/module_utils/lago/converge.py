@@ -109,20 +109,20 @@ def _pluggable(have: Detail, want: Detail) -> bool:
 def _of_thing(
     key: Key, have: Detail | None, want: Detail | None, anew: bool, before: Lab | None, after: Lab | None
 ) -> list[Change]:
-    lines = [line(key, one) if one is not None else "" for one in (have, want)]
+    was, becomes = (line(key, one) if one is not None else "" for one in (have, want))
     if have is None or want is None or anew:
         parts = []
         if have is not None:
             parts.append((REMOVE, have, before))
         if want is not None:
             parts.append((MAKE, want, after))
-        return [_change(verb, key, detail, lab, lines, anew) for verb, detail, lab in parts]
+        return [_change(verb, key, detail, lab, (was, becomes), anew) for verb, detail, lab in parts]
     if have.get("is") == want.get("is") and "redo" not in have:
         return []
     undo = None if key[0] in NO_WAY_BACK else Action(CHANGE, *key, have, before)
     how = _difference(have["is"], want["is"])
     do = Action(CHANGE, *key, want, after)
-    return [Change(" ".join(key), how, *lines, do, undo, WAVES[CHANGE, key[0]], partly=undo is not None)]
+    return [Change(" ".join(key), how, was, becomes, do, undo, WAVES[CHANGE, key[0]], partly=undo is not None)]
 
 
 def _change(verb: str, key: Key, detail: Detail, lab: Lab | None, lines: t.Sequence[str], anew: bool) -> Change:

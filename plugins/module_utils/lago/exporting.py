@@ -117,7 +117,11 @@ class _Exporting:
         env = self._prefix.virt_env
         own = {thing.name for thing in self._things("disk") if thing.detail.get("own", True)}
         cds = {
-            name: {one.name: [*one.chain] for one in vm.disks() if one.cdrom and f"{name}/{one.name}" in own}
+            name: {
+                one.name: [list(part) for part in one.chain]
+                for one in vm.disks()
+                if one.cdrom and f"{name}/{one.name}" in own
+            }
             for name, vm in env.get_vms().items()
         }
         if snapshot:

@@ -106,7 +106,8 @@ def _put_files(prefix: Prefix, journal: Journal, name: str, parts: Parts) -> Non
 
 def _go_on(prefix: Prefix, journal: Journal, parts: Parts) -> None:
     """Makes that runs what ran then; VMs with their memory wait for each other."""
-    from .converging import Wish, carry_out_with
+    from .converging import carry_out_with
+    from .wish import Wish
 
     running = [vm for vm, part in parts.items() if part["state"] == "running"]
     warm = [vm for vm in running if parts[vm]["memory"]]

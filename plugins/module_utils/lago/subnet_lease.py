@@ -56,6 +56,6 @@ def list_leases(uuid: str | None = None) -> list[Lease]:
 
 def release(subnet: Said | t.Sequence[Said]) -> None:
     """One subnet, or several; one that is not leased is no error."""
-    several = subnet if isinstance(subnet, (list, tuple)) else [subnet]
+    several: t.Sequence[t.Any] = subnet if isinstance(subnet, (list, tuple)) else [subnet]
     for one in several:
         _store().release(_subnet(one))

@@ -85,8 +85,10 @@ class VirtEnv:
             "snapshots": self.snapshots,
         }
         files.write_whole(self.virt_path("env"), json.dumps(kept, indent=1).encode(), MODE)
-        for one in (*self._vms.values(), *self._nets.values()):
-            one.save()
+        for vm in self._vms.values():
+            vm.save()
+        for net in self._nets.values():
+            net.save()
         self._sweep()
 
     def _sweep(self) -> None:
