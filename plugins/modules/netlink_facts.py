@@ -222,7 +222,7 @@ ARGUMENTS = {
 }
 
 
-def asked_for(subset: list) -> bool:
+def asked_for(subset: list[str]) -> bool:
     """Whether a gather_subset has the network in it; a name itself goes before its exclusion."""
     wanted = {name for name in subset if not name.startswith("!")}
     excluded = {name[1:] for name in subset} - wanted
@@ -231,7 +231,7 @@ def asked_for(subset: list) -> bool:
     return not excluded & (SUBSETS | {"all"}) and (not wanted or "all" in wanted)
 
 
-def chosen(facts: dict, patterns: list) -> dict:
+def chosen(facts: dict[str, object], patterns: list[str]) -> dict[str, object]:
     """The facts that a filter leaves, under their names in `ansible_facts`."""
     named = {f"ansible_{name}": fact for name, fact in facts.items()}
     return {

@@ -341,7 +341,7 @@ ARGUMENTS = {
 }
 
 
-def filters(options: dict) -> dict:
+def filters(options: dict[str, object]) -> dict[str, object]:
     """The options that narrow what is read, as the core names them."""
     return {
         "link": options["name"],
