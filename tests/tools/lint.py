@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stage `lint`: ruff, ansible-lint, yamllint, and antsibull for documentation and changelog."""
+"""Stage `lint`: ruff, mypy, ansible-lint, yamllint, and antsibull for documentation and changelog."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from process import run
 LINTERS = {
     "ruff check": ["ruff", "check", "--no-cache", "."],
     "ruff format": ["ruff", "format", "--no-cache", "--check", "."],
+    "types": ["mypy", "--cache-dir", ".cache/mypy", "plugins"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
     "changelog": ["antsibull-changelog", "lint"],
