@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import processes
 from errors import TestbedError
@@ -86,7 +86,7 @@ def wait_ready(guest: Guest, command: str) -> None:
     _wait(guest, f"a success of `{command}`", lambda guest: _succeeds(guest, command), READY_LIMIT)
 
 
-def _wait(guest: Guest, what: str, there, limit: float) -> None:
+def _wait(guest: Guest, what: str, there: Callable[[Guest], bool], limit: float) -> None:
     deadline = time.monotonic() + limit
     while not there(guest):
         if not guest.alive:

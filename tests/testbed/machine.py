@@ -58,7 +58,7 @@ def disks(recipe: Recipe, folder: Path) -> list[Path]:
     return [folder / f"spare{index}.raw" for index in range(1, len(recipe.disks_mib) + 1)]
 
 
-def launch(recipe: Recipe, name: str, image: Path, folder: Path) -> tuple[subprocess.Popen, int]:
+def launch(recipe: Recipe, name: str, image: Path, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     """Start QEMU in a session of its own; the process and the local port that leads to SSH."""
     for disk, size in zip(disks(recipe, folder), recipe.disks_mib):
         with disk.open("wb") as empty:
@@ -76,7 +76,7 @@ def launch(recipe: Recipe, name: str, image: Path, folder: Path) -> tuple[subpro
     raise TestbedError(f"{name}: QEMU ended at once: {log.read_text().strip()}")
 
 
-def _settled(process: subprocess.Popen) -> bool:
+def _settled(process: subprocess.Popen[bytes]) -> bool:
     try:
         process.wait(SETTLED)
         return False
@@ -88,7 +88,7 @@ def _settled(process: subprocess.Popen) -> bool:
         raise
 
 
-def _spawn(words: list[str], folder: Path, log: Path) -> subprocess.Popen:
+def _spawn(words: list[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
     try:
         with log.open("wb") as output:
             return subprocess.Popen(

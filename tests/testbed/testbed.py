@@ -19,7 +19,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Iterable, Iterator
+from typing import IO, Any, Callable, Iterable, Iterator
 
 import guest as guests
 import inventory
@@ -30,6 +30,8 @@ from guest import Guest
 from image import image_of
 from places import SESSIONS
 from recipes import RECIPES
+
+Act = Callable[[Path, argparse.Namespace], None]
 
 
 @contextmanager
@@ -184,12 +186,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--session", default="default", help="which guests are meant: %(default)s")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def verb(name, act, explain):
+    def verb(name: str, act: Act, explain: str) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=explain, description=explain)
         added.set_defaults(act=act)
         return added
 
-    names = {"nargs": "*", "metavar": "GUEST", "help": f"of: {', '.join(RECIPES)}"}
+    names: dict[str, Any] = {"nargs": "*", "metavar": "GUEST", "help": f"of: {', '.join(RECIPES)}"}
     verb("build", build, "build images not built yet").add_argument("guests", **names)
     starting = verb("start", start, "start guests and wait until they can be used")
     starting.add_argument("guests", **names)

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence
 
 import environment
 from integration import integration
@@ -28,8 +28,10 @@ from sanity import sanity
 from units import units
 from xenstore import xenstore, xenstore_guest
 
+Act = Callable[[argparse.Namespace], int]
+
 # in the order of the table; `test` runs those in the guest beside the others
-STAGES = {
+STAGES: dict[str, Callable[..., list[Outcome]]] = {
     "lint": lint,
     "units": units,
     "kernel": kernel,
@@ -103,7 +105,7 @@ def bench(options: argparse.Namespace) -> int:
     os.execve(python, [python, str(script), *options.words], environment.tools())
 
 
-def simple(act, *groups: dict[str, str]) -> int:
+def simple(act: Callable[[], None], *groups: dict[str, str]) -> int:
     prepare(*groups)
     act()
     return 0
@@ -113,16 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests/tools", description=__doc__)
     steps = parser.add_subparsers(required=True, metavar="STEP")
 
-    def step(name, act):
+    def step(name: str, act: Act) -> argparse.ArgumentParser:
         added = steps.add_parser(name)
         added.set_defaults(act=act)
         return added
 
     step("test", lambda options: check(list(STAGES)))
     for name in STAGES:
-        step(name, lambda options, name=name: check([name, *ALSO.get(name, [])], options.only)).add_argument(
-            "only", nargs="*", help="the targets meant, of `integration`"
-        )
+        step(name, _checking(name)).add_argument("only", nargs="*", help="the targets meant, of `integration`")
     running = step("lane", lambda options: lane(options.report, options.stages))
     running.add_argument("report", type=Path)
     running.add_argument("stages", nargs="+", choices=list(STAGES))
@@ -134,6 +134,10 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("guests", nargs="*")
     running.add_argument("--keep", action="store_true")
     return parser
+
+
+def _checking(name: str) -> Act:
+    return lambda options: check([name, *ALSO.get(name, [])], options.only)
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
 import environment
 from paths import LOGS, ROOT, TESTBED
@@ -20,7 +20,7 @@ from process import Stop, run, say
 
 class Guests(NamedTuple):
     session: str
-    variables: dict[str, dict]  # of each guest, as in the inventory
+    variables: dict[str, dict[str, Any]]  # of each guest, as in the inventory
 
     def command(self, *words: str) -> list[str]:
         return testbed(self.session, *words)
@@ -64,7 +64,7 @@ def stop(session: str) -> None:
         signal.signal(signal.SIGINT, old)
 
 
-def _variables(session: str) -> dict[str, dict]:
+def _variables(session: str) -> dict[str, dict[str, Any]]:
     argv = testbed(session, "inventory", "--json")
     told = subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout
     return {name: values for group in json.loads(told).values() for name, values in group["hosts"].items()}

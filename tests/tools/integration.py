@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import environment
 import sandbox
@@ -97,14 +98,14 @@ def _target(collection: Path, place: str, name: str, argv: list[str]) -> Outcome
     return verdict(title, done.good and not broken, "" if done.good else f"see {log}")
 
 
-def _configure(collection: Path, variables: dict, settings: str) -> None:
+def _configure(collection: Path, variables: dict[str, Any], settings: str) -> None:
     """What ansible-test reads itself: variables for the targets, settings for Ansible."""
     folder = collection / "tests" / "integration"
     (folder / "integration_config.yml").write_text(json.dumps(variables))
     (folder / "integration.cfg").write_text(settings)
 
 
-def _ssh_settings(guest: dict) -> str:
+def _ssh_settings(guest: dict[str, Any]) -> str:
     persist = "-o ControlMaster=auto -o ControlPersist=60s"
     return (
         "[ssh_connection]\n"

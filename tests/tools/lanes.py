@@ -54,13 +54,13 @@ def report(to: Path, stage: Stage) -> None:
         file.write(json.dumps(stage) + "\n")
 
 
-def _start(to: Path, lane: Sequence[str]) -> subprocess.Popen:
+def _start(to: Path, lane: Sequence[str]) -> subprocess.Popen[bytes]:
     """Out of reach of Ctrl-C: we tell it to end, once, and it stops its guests first."""
     argv = [sys.executable, str(TOOLS), "lane", str(to), *lane]
     return subprocess.Popen(argv, start_new_session=True, preexec_fn=end_with_parent)
 
 
-def _end(children: Sequence[subprocess.Popen]) -> None:
+def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
     for child in children:
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)

@@ -10,10 +10,14 @@ from outcome import Outcome, verdict
 from paths import LOGS, ROOT
 from process import run
 
+TYPES = ["mypy", "--cache-dir", ".cache/mypy"]
+SCRIPTS = "tests/tools:tests/testbed:tests/testbed/libvirt"  # which import what lies beside them
+
 LINTERS = {
     "ruff check": ["ruff", "check", "--no-cache", "."],
     "ruff format": ["ruff", "format", "--no-cache", "--check", "."],
-    "types": ["mypy", "--cache-dir", ".cache/mypy", "plugins"],
+    "types": [*TYPES, "plugins"],
+    "types of tools": ["env", f"MYPYPATH={SCRIPTS}", *TYPES, "tests/tools", "tests/testbed"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
     "changelog": ["antsibull-changelog", "lint"],

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SIGN_OF_LIFE = 30.0  # seconds between two lines while a step says nothing itself
 TAIL = 40  # lines of a log shown after a failure
@@ -96,7 +96,7 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _attend(title: str, child: subprocess.Popen, began: float, log: Path) -> int:
+def _attend(title: str, child: subprocess.Popen[bytes], began: float, log: Path) -> int:
     try:
         while True:
             try:
@@ -112,7 +112,7 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def end_group(child: subprocess.Popen) -> None:
+def end_group(child: subprocess.Popen[Any]) -> None:
     """End what the child's own process group still holds, from the politest signal on."""
     for number, seconds in GRACE:
         child.poll()

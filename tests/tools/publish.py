@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import environment
 import tree
@@ -56,8 +57,8 @@ def docs() -> None:
 def build() -> None:
     """An archive in dist/, made from what git knows, and proved by installing it."""
     env = environment.tools()
-    with held("tree"):
-        collection = tree.arrange()
+    with held("tree-build"):
+        collection = tree.arrange("build")
         output = ROOT / "dist"
         argv = ["ansible-galaxy", "collection", "build", "--force", "--output-path", str(output)]
         log = LOGS / "build.log"
@@ -71,5 +72,5 @@ def build() -> None:
     say(f"  built: {archive.relative_to(ROOT)}")
 
 
-def _collection():
+def _collection() -> Path:
     return COLLECTIONS / "ansible_collections" / "fleet" / "hypervisor"

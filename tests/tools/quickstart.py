@@ -77,7 +77,7 @@ def _play(playbook: Path, *words: str) -> list[str]:
     )
     lines = []
     try:
-        for line in child.stdout:
+        for line in child.stdout or ():
             sys.stdout.write(line)
             sys.stdout.flush()
             lines.append(COLOUR.sub("", line))

@@ -36,7 +36,7 @@ class RingConnection(PacketConnection):
         super().__init__(str(folder / f"ring.{domid}"))
         self.folder, self.domid = folder, domid
         Path(self.path).write_bytes(bytes(PAGE))
-        self.page: mmap.mmap | None = None
+        self.page: mmap.mmap  # once it is open
         self.kicked = 0.0
 
     def _open(self, deadline: float) -> int:
