@@ -23,7 +23,6 @@ from .transaction import Transaction
 BOOTED = "/run/systemd/system"  # sd_booted(3)
 START = 20.0  # seconds for it to come up on a slow or busy host
 PAUSE = 0.02
-KNOCK = 5.0  # seconds for a guard to let us in that has more to do than to answer
 
 
 class NotGuarded(OSError):
@@ -97,21 +96,33 @@ def _await(transaction: Transaction) -> None:
         time.sleep(PAUSE)
 
 
-def _knock(transaction: Transaction) -> socket.socket | None:
-    """A conversation with the guard; None where there is none."""
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    door.settimeout(KNOCK)
-    try:
-        door.connect(transaction.path(".guard"))
-    except OSError:
-        door.close()
-        return None
-    return door
+def _knock(transaction: Transaction, wait: float) -> socket.socket | None:
+    """A conversation with the guard; None where there is none.
+
+    Raises BlockingIOError where so many stand at its door, for it has other things to do, that no more may.
+    """
+    deadline = time.monotonic() + wait
+    while True:
+        door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        try:
+            door.connect(transaction.path(".guard"))
+            return door
+        except BlockingIOError:
+            door.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE)
+        except OSError:
+            door.close()
+            return None
 
 
 def alive(transaction: Transaction) -> bool:
     """Whether its guard watches."""
-    door = _knock(transaction)
+    try:
+        door = _knock(transaction, 0)
+    except BlockingIOError:
+        return True
     if door is None:
         return False
     door.close()
@@ -120,7 +131,10 @@ def alive(transaction: Transaction) -> bool:
 
 def dismiss(transaction: Transaction, wait: float = 10.0) -> bool:
     """Tells the guard to look at the journal, which says that all is over; whether it is gone after `wait` seconds."""
-    door = _knock(transaction)
+    try:
+        door = _knock(transaction, wait)
+    except BlockingIOError:
+        return False
     if door is None:
         return True
     with door:

@@ -41,13 +41,20 @@ def what(lines: Lines, table: str, key: Key) -> str:
     return LABELS[table](one, lines.after if key in lines.after.table(table) else lines.before)
 
 
-def line(lines: Lines, table: str, key: Key, after: bool) -> str:
-    """The line of an object, of its link where it belongs to one; "" where it is not there."""
-    picture = lines.after if after else lines.before
+def told(lines: Lines, table: str, key: Key) -> tuple[str, str, str]:
+    """An object's name and its lines before and after, of its link where it belongs to one; "" where it is not."""
     if table in OF_LINKS:
-        return _link(lines, index_of(table, key), after)
-    one = picture.table(table).get(key)
-    return LINES[table](one, picture) if one else ""
+        index = index_of(table, key)
+        if index not in lines.links:
+            lines.links[index] = what(lines, table, key), _link(lines, index, False), _link(lines, index, True)
+        return lines.links[index]
+    was, then = lines.before.table(table).get(key), lines.after.table(table).get(key)
+    label, line = LABELS[table], LINES[table]
+    return (
+        label(then or was or {}, lines.after if then else lines.before),
+        line(was, lines.before) if was else "",
+        line(then, lines.after) if then else "",
+    )
 
 
 # Links

@@ -10,20 +10,22 @@ import typing as t
 
 from .step import Step, Waves
 
-
-def steps_of(waves: Waves) -> t.Iterator[Step]:
-    for wave in waves:
-        yield from wave
+Told = t.Tuple[Step, str, str, str]
 
 
-def review(waves: Waves) -> list[str]:
+def told_of(waves: Waves) -> list[Told]:
+    """Each step, in order, with the name of its object and the object's lines before and after."""
+    return [(step, *step.told) for wave in waves for step in wave]
+
+
+def review(told: t.Iterable[Told]) -> list[str]:
     """What will be done, in order, one line a change, with what it interrupts and what the kernel takes along."""
     lines = []
-    for step in steps_of(waves):
+    for step, what, _before, _after in told:
         notes = [step.interrupts] if step.interrupts else []
         if step.effects:
             notes += [f"takes along: {line}" for line in _others(step)]
-        said = f"{step.what}: {step.how}"
+        said = f"{what}: {step.how}"
         lines.append(f"{said} ({'; '.join(notes)})" if notes else said)
     return lines
 
@@ -34,13 +36,14 @@ def _others(step: Step) -> list[str]:
     return [line or what for what, line in dict.fromkeys(named) if what != step.what]
 
 
-def diff(waves: Waves) -> dict[str, str]:
+def diff(told: t.Iterable[Told]) -> dict[str, str]:
     """`before` and `after` as Ansible shows them: one canonical line for each object that changes."""
     named = {}
-    for step in steps_of(waves):
-        for place in ((step.table, step.key), *step.effects):
-            what, before, after = step.lines.told(*place)
-            named[what] = before, after
+    for step, what, before, after in told:
+        named[what] = before, after
+        for place in step.effects:
+            other, was, then = step.lines.told(*place)
+            named[other] = was, then
     changed = [pair for pair in named.values() if pair[0] != pair[1]]
     return {"before": _text(before for before, _unused in changed), "after": _text(after for _unused, after in changed)}
 
@@ -49,10 +52,9 @@ def _text(lines: t.Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def sum_of(waves: Waves) -> str:
+def sum_of(told: t.Iterable[Told]) -> str:
     """SHA-256 of all that is changed and how: another plan, or another host to begin with, has another one."""
-    told: list[str] = []
-    for step in steps_of(waves):
-        what, before, after = step.told
-        told += (what, step.how, before, after)
-    return hashlib.sha256("\0".join(told).encode()).hexdigest()  # no text of the kernel's holds a NUL
+    words: list[str] = []
+    for step, what, before, after in told:
+        words += (what, step.how, before, after)
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()  # no text of the kernel's holds a NUL

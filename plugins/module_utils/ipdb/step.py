@@ -23,8 +23,7 @@ class Lines:
 
     def __init__(self, before: Picture, after: Picture) -> None:
         self.before, self.after = before, after
-        self._told: dict[t.Any, tuple[str, str, str]] = {}
-        self._whats: dict[t.Any, str] = {}
+        self.links: dict[int, tuple[str, str, str]] = {}  # what is told of links, which are many steps' own
         self._words: t.Any = None
         self._addresses: dict[bool, dict[int, list[Object]]] = {}
 
@@ -38,18 +37,10 @@ class Lines:
 
     def told(self, table: str, key: Key) -> tuple[str, str, str]:
         """The object's name, and its lines before and after all steps; "" where it is not there."""
-        found = self._told.get((table, key))
-        if found is None:
-            what, line = self.what(table, key), self._loaded().line
-            found = what, line(self, table, key, False), line(self, table, key, True)
-            self._told[table, key] = found
-        return found
+        return self._loaded().told(self, table, key)
 
     def what(self, table: str, key: Key) -> str:
-        found = self._whats.get((table, key))
-        if found is None:
-            found = self._whats[table, key] = self._loaded().what(self, table, key)
-        return found
+        return self._loaded().what(self, table, key)
 
     def _loaded(self) -> t.Any:
         """Loaded when a line is asked for: a plan that is only carried out needs none."""

@@ -16,7 +16,7 @@ from .collecting import uncollected
 from .difference import Impossible, difference
 from .lock import folder_of, locked
 from .picture import Picture
-from .review import diff, review, sum_of
+from .review import diff, review, sum_of, told_of
 from .spec import WANTED
 from .step import Waves
 from .transaction import NoSuchTransaction, Transaction
@@ -45,7 +45,8 @@ class Plan(t.NamedTuple):
     waves: Waves
 
     def told(self) -> Result:
-        return {"review": review(self.waves), "plan_sha": sum_of(self.waves), "diff": diff(self.waves)}
+        told = told_of(self.waves)
+        return {"review": review(told), "plan_sha": sum_of(told), "diff": diff(told)}
 
 
 class Task:
@@ -182,7 +183,7 @@ def _planned(task: Task) -> Plan:
             wanted = _together(mine.about("begun")["wanted"], wanted)
     plan = task.plan(wanted)
     expected = task.params.get("plan_sha")
-    if expected and expected != sum_of(plan.waves):
+    if expected and expected != sum_of(told_of(plan.waves)):
         told = plan.told()
         raise Refused("plan_sha: the host is not as it was when the plan was reviewed; nothing was changed", **told)
     return plan
@@ -324,12 +325,12 @@ def _confirmed(task: Task) -> Result:
         if task.check:
             return {"changed": True, "transaction": mine.uuid, **_applied(mine)}
         _await_applied(mine)
-        proof = _proof(mine)
-        if proof and proof != task.params.get("proof"):
-            return {"changed": False, "transaction": mine.uuid, "pending": True, "proof": proof}
         with locked(task.folder):
             mine.journal.mend()
             _refuse_failed(task, mine)
+            proof = _proof(mine)
+            if proof and proof != task.params.get("proof"):
+                return {"changed": False, "transaction": mine.uuid, "pending": True, "proof": proof}
             mine.journal.append("confirmed", at=time.time())
         deadman.dismiss(mine)
         with locked(task.folder):
@@ -344,7 +345,7 @@ def _proof(mine: Transaction) -> str:
     Who asks to confirm may have come in before the guard made the changes of a detached commit, by a way on which
     nothing gets out any more.
     """
-    detached = mine.about("guarded").get("detached") and mine.stage == "applied"
+    detached = mine.about("guarded").get("detached")
     return mine.about("applied").get("proof", "") if detached else ""
 
 

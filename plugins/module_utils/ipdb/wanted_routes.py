@@ -135,11 +135,7 @@ def _whole(fields: Object, ways: Ways) -> Object:
                 hop["oif"] = found
     rest = dict(fields)
     del rest["dst"]
-    try:
-        shown = _shown(tuple(rest), tuple(rest.values()))
-    except TypeError:  # a list or a dictionary among them: not to be remembered
-        shown = _shown.__wrapped__(tuple(rest), tuple(rest.values()))
-    return {**shown, "dst": fields["dst"]}
+    return {**route.remembered(_shown, rest), "dst": fields["dst"]}
 
 
 @functools.lru_cache(maxsize=1024)

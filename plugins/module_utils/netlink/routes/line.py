@@ -8,7 +8,10 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
+
+from ..rtnl.route import remembered
 
 Route = t.Mapping[str, t.Any]
 
@@ -23,9 +26,20 @@ FIELDS = (  # name, its word, and the value that is not worth a word
 
 def line(route: Route, netns: str | None) -> str:
     """`route` with names of links under `dev`."""
-    parts = [route["dst"], *((f"netns {netns}",) if netns else ())]
+    rest = dict(route)
+    first = rest.pop("dst")
+    if netns:
+        first += f"  netns {netns}"
     if route["dst"] == "default" and route["family"] == "inet6":
-        parts.append("inet6")
+        first += "  inet6"
+    return first + remembered(_behind, rest)
+
+
+@functools.lru_cache(maxsize=1024)
+def _behind(names: tuple[str, ...], values: tuple[t.Any, ...]) -> str:
+    """What a line says behind the destination, which repeats among many routes."""
+    route = dict(zip(names, values))
+    parts = [""]
     if route.get("type", "unicast") != "unicast":
         parts.append(route["type"])
     parts += _way(route)

@@ -323,6 +323,18 @@ def dump(
 
 # Encoding
 
+Made = t.TypeVar("Made")
+
+
+def remembered(make: functools._lru_cache_wrapper[Made], rest: t.Mapping[str, t.Any], *more: t.Any) -> Made:
+    """What the cached `make(*more, names, values)` makes of what routes have in common."""
+    names, values = tuple(rest), tuple(rest.values())
+    try:
+        return make(*more, names, values)
+    except TypeError:  # a value that is a list or a dictionary: not to be remembered
+        return make.__wrapped__(*more, names, values)
+
+
 FIELDS = {
     "type": enum(U8, TYPES),
     "protocol": enum(U8, PROTOCOLS),
@@ -435,11 +447,7 @@ def _encode(route: t.Mapping[str, t.Any], deleting: bool = False) -> bytes:
     if not rest.get("flags"):
         rest.pop("flags", None)
     family, raw, bits = split(target) if target and target != "default" else (0, b"", 0)
-    names, values = tuple(rest), tuple(rest.values())
-    try:
-        before, after = _encode_rest(family, bits, deleting, names, values)
-    except TypeError:  # a value that is a list or a dictionary: not to be remembered
-        before, after = _encode_rest.__wrapped__(family, bits, deleting, names, values)
+    before, after = remembered(_encode_rest, rest, family, bits, deleting)
     return before + raw + after if bits else before + after
 
 
