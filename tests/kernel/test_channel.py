@@ -46,6 +46,13 @@ def br0(rtnl):
     return index_of(rtnl, "br0")
 
 
+def test_an_index_is_had_without_a_conversation(rtnl, br0):
+    rtnl.ask(link.add_altnames(br0, ["uplink", "an-alternative-name-too-long-for-it"]))
+    assert rtnl.index("br0") == rtnl.index("uplink") == br0
+    assert rtnl.index("br1") is None
+    assert rtnl.index("an-alternative-name-too-long-for-it") is None
+
+
 # Dumps
 
 

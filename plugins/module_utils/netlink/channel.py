@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import gc
 import itertools
 import os
 import socket
+import struct
 import time
 import typing as t
 
@@ -26,6 +28,8 @@ NETLINK_ROUTE, NETLINK_GENERIC = 0, 16
 SOL_NETLINK = 270
 NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 1, 10, 11, 12
 SO_RCVBUFFORCE = 33
+SIOCGIFINDEX = 0x8933
+IFREQ = struct.Struct("=16si20x")  # struct ifreq: a name ended by NUL, here the index
 
 RECEIVE_BUFFER = 4 << 20  # bytes asked for; without CAP_NET_ADMIN the system's limit decides
 ACK_COST = 2048  # bytes of receive buffer an acknowledgement with its texts can take
@@ -129,6 +133,19 @@ class NetlinkSocket:
             failures, count = self._converse(batch).failures, len(batch.requests)
             outcomes += [failures.get(index) for index in range(count)] if failures else [None] * count
         return outcomes
+
+    def index(self, name: str) -> int | None:
+        """The index of the link of that name; None where there is none, or its name is longer than 15 bytes.
+
+        A dump for the indexes of a thousand new bridges takes ten times as long as a thousand of these calls.
+        """
+        raw = name.encode()
+        if len(raw) >= 16:
+            return None
+        try:
+            return IFREQ.unpack(fcntl.ioctl(self._sock, SIOCGIFINDEX, IFREQ.pack(raw, 0)))[1]
+        except OSError:
+            return None
 
     def _batches(self, requests: t.Iterable[Request | Alike]) -> t.Iterator[Batch]:
         for some in chunks(requests, self._most, SEND_SIZE):

@@ -18,8 +18,6 @@ if t.TYPE_CHECKING:
     from ..genl import GenericSocket
     from ..netns import NetNS
 
-MANY = 32  # names to resolve in one wave that are worth a dump
-
 
 class Place:
     """One namespace while a wave runs: names turned into indexes, as they are now."""
@@ -27,7 +25,6 @@ class Place:
     def __init__(self, sock: NetlinkSocket) -> None:
         self.sock = sock
         self._indexes: dict[str, int] = {}
-        self._asked = 0
         self._files: list[int] = []
 
     def index(self, name: str) -> int:
@@ -35,12 +32,9 @@ class Place:
         if not name:
             return 0
         if name not in self._indexes:
-            self._asked += 1
-            if self._asked == MANY:
-                for number, found in self.sock.dump(link.dump(), link.decode_name):
-                    self._indexes[found] = number
-        if name not in self._indexes:
-            self._indexes[name] = self.sock.ask(link.get(name=name), link.decode_name)[0][0]
+            index = self.sock.index(name)
+            # Alternative names are longer, and why there is no such link only an answer says.
+            self._indexes[name] = index or self.sock.ask(link.get(name=name), link.decode_name)[0][0]
         return self._indexes[name]
 
     def there(self, index: int) -> bool:
