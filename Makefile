@@ -21,7 +21,7 @@ run: ## show it at work: playbooks/quickstart.yml on a real guest, twice (KEEP=1
 test: ## all checks, those in the guest beside the others; the last line counts them
 	@$(TOOLS) test
 
-lint: ## ruff, yamllint, ansible-lint, antsibull
+lint: ## ruff, mypy, yamllint, ansible-lint, antsibull
 	@$(TOOLS) lint
 
 units: ## pytest of tests/unit: nothing but Python

@@ -15,6 +15,8 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.journal impo
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.spec import TRANSACTION
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.channel import NetlinkSocket
 
+SLOWER = 5 if os.environ.get("FLEET_KERNEL") == "guest" else 1  # where the processor is emulated
+
 
 def filled(spec: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Options as Ansible hands them to a module: with the defaults, and None for what is not given."""

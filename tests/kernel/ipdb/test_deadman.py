@@ -9,16 +9,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import deadman, pending, task, transaction
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import deadman, lock, pending, task, transaction
 
 from tests.kernel import iproute2
 from tests.kernel.ipdb import tasks as txn
+from tests.kernel.ipdb.tasks import SLOWER
 
 WANTED = {"interfaces": [{"name": "br0", "kind": "bridge", "state": "up", "addresses": ["10.0.0.1/24"]}]}
-SLOWER = 5 if os.environ.get("FLEET_KERNEL") == "guest" else 1  # where the processor is emulated
 REVIEW = ["br0: create bridge", "br0: add address 10.0.0.1/24"]
 
 
@@ -95,6 +96,7 @@ def test_detached_the_changes_come_after_the_answer(netns):
 import sys
 sys.path[:0] = {sys.path!r}
 from tests.kernel.ipdb import tasks as txn
+from tests.kernel.ipdb.tasks import SLOWER
 from tests.kernel.ipdb.test_deadman import committed, there
 uuid = committed({netns!r}, 30, "reconnected")
 print(uuid, there({netns!r}))
@@ -114,7 +116,7 @@ print(uuid, there({netns!r}))
 def test_who_came_in_before_the_change_and_was_not_heard_since_confirms_nothing(netns, guess):
     """What arrives shows that we can be reached, not that our answers get out."""
     before = txn.network(netns)
-    uuid = detached(netns, 3 * SLOWER)
+    uuid = detached(netns, 6 * SLOWER)
     result = txn.run(netns, state="confirmed", transaction=uuid, proof=guess)  # waits until the changes are made
     assert result["pending"]
     assert not result["changed"]
@@ -124,6 +126,25 @@ def test_who_came_in_before_the_change_and_was_not_heard_since_confirms_nothing(
     with pytest.raises(task.Refused, match="it was not confirmed in time"):
         txn.run(netns, state="confirmed", transaction=uuid, proof=result["proof"])
     assert txn.network(netns) == before
+    assert txn.left_behind(netns) == []
+
+
+def test_a_guard_that_is_long_at_its_changes_is_waited_for(netns):
+    """However many have knocked meanwhile: who came in before the changes confirms nothing, not even after them."""
+    uuid = detached(netns, 60)
+    with lock.locked(txn.folder(netns)):  # before it begins: it still waits for the answer to have gone out
+        early = threading.Thread(target=lambda: heard.append(txn.run(netns, state="confirmed", transaction=uuid)))
+        heard: list[dict] = []
+        early.start()
+        time.sleep(3 * SLOWER)  # in which more knock than may stand at the door
+        assert early.is_alive()
+        assert not there(netns)
+    early.join()
+    assert there(netns)
+    assert heard[0]["pending"]
+    assert not heard[0]["changed"]
+    assert txn.run(netns, state="confirmed", transaction=uuid, proof=heard[0]["proof"])["changed"]
+    assert there(netns)
     assert txn.left_behind(netns) == []
 
 
@@ -147,7 +168,7 @@ def test_detached_and_refused_by_the_kernel(netns):
 def test_its_code_and_its_life_do_not_depend_on_who_asked(netns):
     """The task's process group is killed, as a session's end does, while the guard waits."""
     assert (
-        txn.in_child(lambda: (os.setsid(), committed(netns, 3 * SLOWER), os.killpg(0, signal.SIGKILL)))
+        txn.in_child(lambda: (os.setsid(), committed(netns, 5 * SLOWER), os.killpg(0, signal.SIGKILL)))
         == signal.SIGKILL
     )
     assert there(netns)
@@ -161,7 +182,7 @@ def test_its_code_and_its_life_do_not_depend_on_who_asked(netns):
 
 def test_killed_before_it_is_done_the_guard_takes_back_the_half(netns):
     def act() -> None:
-        txn.run(netns, confirm_timeout=2 * SLOWER, confirm="later", **WANTED)
+        txn.run(netns, confirm_timeout=5 * SLOWER, confirm="later", **WANTED)
 
     before = txn.network(netns)
     assert txn.killed_after_sends(1, act)
