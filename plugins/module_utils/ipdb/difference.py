@@ -13,6 +13,7 @@ VLANs of one number, two tunnels of one key) go first, others last; what needs a
 from __future__ import annotations
 
 import itertools
+import operator
 
 from .collecting import uncollected
 from .draft import Draft, Impossible
@@ -55,5 +56,6 @@ def _steps(before: Picture, after: Picture, impossible: bool) -> Waves:
     forwarding_steps.plan(draft)
     route_steps.plan(draft)
     removal_steps.remove_last(draft)
-    ordered = sorted(draft.steps, key=lambda step: step.wave)
-    return tuple(tuple(wave) for _unused, wave in itertools.groupby(ordered, key=lambda step: step.wave))
+    wave_of = operator.attrgetter("wave")
+    ordered = sorted(draft.steps, key=wave_of)
+    return tuple(tuple(wave) for _unused, wave in itertools.groupby(ordered, key=wave_of))

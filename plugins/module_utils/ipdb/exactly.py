@@ -34,7 +34,7 @@ def apply(wanting: Wanting, params: t.Mapping[str, t.Any], tables: t.Sequence[st
             _links(wanting, spared)
         else:
             for key, one in list(wanting.table(table).items()):
-                if (table, key) not in wanting.said and not _through(one) & spared:
+                if (table, key) not in wanting.places and not _through(one) & spared:
                     wanting.drop(table, key)
 
 
@@ -66,7 +66,7 @@ def _fits(one: Object, patterns: t.Iterable[str]) -> bool:
 
 
 def _links(wanting: Wanting, spared: t.AbstractSet[int]) -> None:
-    listed = {key for table, key in wanting.said if table == "links"}
+    listed = {key for table, key in wanting.places if table == "links"}
     needed = _needed(wanting, listed)
     for index, one in list(wanting.before.links.items()):
         if index in listed or index in spared or index in needed or index not in wanting.table("links"):

@@ -136,9 +136,9 @@ def _new_ports(wanting: Wanting) -> None:
         if was is not None and was["master"] == one["master"]:
             continue
         for key in [key for key in wanting.table("fdb") if key[0] == index and key[5] == "master"]:
-            if ("fdb", key) not in wanting.said:
+            if ("fdb", key) not in wanting.places:
                 wanting.drop("fdb", key)
-        if ("vlans", index) in wanting.said:
+        if ("vlans", index) in wanting.places:
             continue
         bridge = links.get(one["master"], {}) if one["master"] else one
         unsaid = 1 if index in wanting.before.vlans else 0  # of a bridge still to be made, by a kernel that has VLANs
@@ -164,7 +164,7 @@ def _routes(wanting: Wanting) -> None:
     local = {one["local"] for one in addresses.values()}
     networks = _networks(addresses)
     for key, route in list(wanting.table("routes").items()):
-        if ("routes", key) not in wanting.said and _is_lost(route, fallen, moved, local, networks, wanting):
+        if ("routes", key) not in wanting.places and _is_lost(route, fallen, moved, local, networks, wanting):
             wanting.drop("routes", key)
 
 

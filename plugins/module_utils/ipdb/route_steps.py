@@ -28,7 +28,8 @@ def _plan_routes(draft: Draft) -> None:
     now, then = draft.model.routes, draft.after.routes
     unsure = {key for table, key in draft.model.unsure if table == "routes"}
     wanted = {key: one for key, one in then.items() if now.get(key) is not one and not _is_there(now.get(key), one)}
-    wanted = {key: one for key, one in wanted.items() if key not in unsure or _goes_ways(draft, one)}
+    if unsure:
+        wanted = {key: one for key, one in wanted.items() if key not in unsure or _goes_ways(draft, one)}
     unwanted = [key for key in now if key not in then]
     regrouped = {key[:-1] for key in (*wanted, *unwanted) if key[-1]} if unwanted or wanted else set()
     if regrouped:  # several routes of one key: which is the first counts, so they are set anew together

@@ -16,7 +16,7 @@ APART = 1024
 
 
 class Wanting:
-    """`tables` as they are wanted; `said` are the objects that the task speaks of, with the fields that it says."""
+    """`tables` as they are wanted; `places` has the objects that the task speaks of, `said` the fields that it says."""
 
     def __init__(self, before: Picture) -> None:
         self.before = before
@@ -45,9 +45,10 @@ class Wanting:
         if key in self.table(table):
             del self.own(table)[key]
 
-    def say(self, table: str, key: Key, where: str, fields: t.Iterable[str] = ()) -> None:
+    def say(self, table: str, key: Key, where: str, fields: t.Collection[str] = ()) -> None:
         self.places[table, key] = where
-        self.said[table, key] = frozenset(fields)
+        if fields:
+            self.said[table, key] = frozenset(fields)
 
     def says(self, table: str, key: Key, field: str) -> bool:
         return field in self.said.get((table, key), ())
