@@ -12,6 +12,8 @@ from __future__ import annotations
 from cases import Case, Peer, Scale
 
 ROUTES = 10_000
+FEW, MANY = 5, 2  # growth: from a fifth of the bridges to twice as many
+LINEAR = 1.1 * FEW * MANY  # the kernel and Python look things up a little longer where there are many
 
 
 def cases(scale: Scale) -> list[Case]:
@@ -26,6 +28,15 @@ def cases(scale: Scale) -> list[Case]:
             ("transactions", "make_bridges", bridges),
             (Peer("ip -batch", ("iproute2", "make_bridges", bridges), time=2.0),),
             fresh=True,
+        ),
+        Case(
+            "txn-growth",
+            f"{bridges * MANY:,} bridges with address and up in one transaction, beside {bridges // FEW:,}",
+            bare,
+            ("transactions", "make_all_bridges", bridges * MANY),
+            (Peer("a tenth of them", ("transactions", "make_all_bridges", bridges // FEW), time=LINEAR),),
+            fresh=True,
+            once=True,
         ),
         Case(
             "txn-routes",

@@ -42,6 +42,12 @@ def make_bridges(count: int) -> Work:
     return lambda: len(run()["network"]["links"])
 
 
+def make_all_bridges(count: int) -> Work:
+    """The same, for a comparison of one count with another: whether all of them are there."""
+    make = make_bridges(count)
+    return lambda: make() == count
+
+
 def make_routes(count: int) -> Work:
     wanted = [{"dst": destination(number), "gateway": GATEWAY} for number in range(count)]
     _load(routes=wanted[:1])
