@@ -37,8 +37,10 @@ def what(lines: Lines, table: str, key: Key) -> str:
     if table in OF_LINKS:
         index = index_of(table, key)
         return name(lines.after if index in lines.after.links else lines.before, index)
-    one = lines.after.table(table).get(key) or lines.before.table(table).get(key) or {}
-    return LABELS[table](one, lines.after if key in lines.after.table(table) else lines.before)
+    then = lines.after.table(table).get(key)
+    if then:
+        return LABELS[table](then, lines.after)
+    return LABELS[table](lines.before.table(table).get(key) or {}, lines.before)
 
 
 def told(lines: Lines, table: str, key: Key) -> tuple[str, str, str]:
