@@ -137,7 +137,8 @@ class NetlinkSocket:
     def index(self, name: str) -> int | None:
         """The index of the link of that name; None where there is none, or its name is longer than 15 bytes.
 
-        A dump for the indexes of a thousand new bridges takes ten times as long as a thousand of these calls.
+        A dump for the indexes of a thousand new bridges takes six times as long as a thousand of these calls. For a
+        name that no link has the kernel first tries to load a module netdev-NAME: ask for links that should be there.
         """
         raw = name.encode()
         if len(raw) >= 16:
