@@ -163,7 +163,7 @@ def play() -> t.Iterator[t.Callable[[daemons.Daemon, int], Client]]:
             dom0.introduce_domain(domid, 1, 1)
             dom0.mkdir(home)
             dom0.set_perms(home, [b"n%d" % domid])
-        made.append(Client(router=Router(connection, timeout=5), timeout=5))
+        made.append(Client(router=Router(connection, timeout=20), timeout=20))
         made[-1].connect()
         return made[-1]
 
