@@ -5,12 +5,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import typing as t
 
 from names import GATEWAY, bridge_address, bridge_name, destination
 
 Work = t.Callable[[], t.Any]
 Items = t.List[t.Dict[str, t.Any]]
+
+
+RUN = "/run/fleet.hypervisor"
+CLONE_NEWNS, MS_PRIVATE_ALL = 0x20000, 0x44000  # linux/sched.h, linux/mount.h
 
 
 def _bridges(count: int) -> Items:
@@ -30,8 +36,21 @@ def _task(check: bool = False, **wanted: t.Any) -> t.Callable[[], dict[str, t.An
     return lambda: task.run(params, check)
 
 
+def _in_memory() -> None:
+    """Journals lie in memory, as /run does on a host that was booted; elsewhere it may be on a disk."""
+    os.makedirs(RUN, 0o700, exist_ok=True)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if (
+        libc.unshare(CLONE_NEWNS)
+        or libc.mount(b"none", b"/", None, MS_PRIVATE_ALL, None)
+        or libc.mount(b"tmpfs", RUN.encode(), b"tmpfs", 0, b"mode=0700")
+    ):
+        raise OSError(ctypes.get_errno(), f"a file system in memory at {RUN}")
+
+
 def _load(**wanted: t.Any) -> None:
     """Code is loaded when it is needed; in check mode nothing is changed."""
+    _in_memory()
     _task(check=True, **wanted)()
 
 
