@@ -4,8 +4,8 @@
 """What is compared of transactions, beside cases.py: whole tasks of ipdb_txn without Ansible around them.
 
 `ip -batch` looks at nothing before, writes no journal, reads nothing back and cannot undo. NDB, pyroute2's database
-with transactions, takes minutes, and more for each object the more there are: 1,000 routes stand for 10,000. Journals lie
-in memory, as they do below the /run of a host that systemd booted.
+with transactions, takes minutes, and more for each object the more there are: 1,000 routes stand for 10,000. Journals
+lie in memory, as they do below the /run of a host that systemd booted.
 """
 
 from __future__ import annotations
