@@ -429,9 +429,10 @@ options:
   scope:
     description:
       - V(listed) changes nothing but what the task speaks of.
-      - V(exact) removes what it does not list, of the lists that it gives (links for O(interfaces), routes for
-        O(routes), and so on). It never touches C(lo), physical links, the links that carry the SSH connection, routes
-        by these, or what O(protect) names, unless they are listed.
+      - V(exact) removes what it does not list, of the lists that it gives (links for O(interfaces), and O(routes),
+        O(rules), O(neighbours) and O(fdb); VLANs have O(bridge_vlans[].mode) instead).
+      - It never touches C(lo), physical links, the links that carry the SSH connection, routes by these, rules that may
+        lead there, or what O(protect) names, unless they are listed.
     type: str
     choices: [listed, exact]
     default: listed

@@ -4,8 +4,9 @@
 """The scope `exact`: what a task does not list is removed, of the lists that it gives.
 
 Never touched unless listed: lo, physical links, the links that carry the task's own connection with what lies below
-and above them and the routes through them, links whose names fit a pattern of `protect` with their routes, and the
-links that modules of tunnels bring into every namespace.
+and above them, the routes through them and the rules that may lead there, links whose names fit a pattern of `protect`
+with their routes, rules that name any of these links, and the links that modules of tunnels bring into every namespace.
+VLANs of bridges have no part in it: each item of `bridge_vlans` says by its own `mode` whether it is exact.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ FALLBACKS = frozenset(
 def apply(wanting: Wanting, params: t.Mapping[str, t.Any], tables: t.Sequence[str]) -> None:
     """Removes from `tables` what is not listed, of those whose list is given."""
     spared = _spared(wanting, params.get("protect") or (), params.get("carrying") or ())
+    through: set[t.Any] = {*spared, *(wanting.before.links[index]["ifname"] for index in spared)}
+    rules = frozenset(params.get("carrying_rules") or ())
     for table in tables:
         if params.get("interfaces" if table == "links" else table) is None:
             continue
@@ -34,14 +37,15 @@ def apply(wanting: Wanting, params: t.Mapping[str, t.Any], tables: t.Sequence[st
             _links(wanting, spared)
         else:
             for key, one in list(wanting.table(table).items()):
-                if (table, key) not in wanting.places and not _through(one) & spared:
+                kept = (table, key) in wanting.places or (table == "rules" and key in rules)
+                if not kept and not _through(one) & through:
                     wanting.drop(table, key)
 
 
-def _through(one: Object) -> set[int]:
-    """The links that an object belongs to or leads through."""
+def _through(one: Object) -> set[t.Any]:
+    """The links that an object belongs to or leads through: by index, and those that a rule names by name."""
     hops = (one, *one.get("nexthops", ()))
-    return {hop.get("oif") or hop.get("index") or 0 for hop in hops}
+    return {hop.get("oif") or hop.get("index") or 0 for hop in hops} | {one.get("iif", 0)}
 
 
 def _spared(wanting: Wanting, protect: t.Iterable[str], carrying: t.Collection[str]) -> set[int]:

@@ -63,13 +63,13 @@ class Task:
         return Plan(before, after, difference(before, after))
 
     def _way_in(self, before: Picture, wanted: Params) -> Result:
-        """What an exact scope has to spare: the connection that we are asked by, and the links that carry it."""
+        """What an exact scope has to spare: the links that carry the connection that we are asked by, and its rules."""
         if wanted["scope"] != "exact" or self.netns is not None:
-            return {"connection": None, "carrying": []}
+            return {}
         from .connection import carrying, ends
 
-        connection = ends()
-        return {"connection": connection, "carrying": carrying(self.channel, before, connection[0])}
+        found = carrying(self.channel, before, *ends())
+        return {"carrying": found.links, "carrying_rules": found.rules}
 
     def find(self) -> Transaction:
         """The transaction that the task names. Raises Refused without a name, NoSuchTransaction."""
@@ -155,7 +155,7 @@ def _committed(task: Task) -> Result:
         return _foretold(task)
     _check_timeouts(task.params)
     with locked(task.folder):
-        ended = _clear_the_way(task)
+        ended = clear_the_way(task)
         plan = _planned(task)
         result = {"recovered": ended} if ended else {}
         if not plan.waves:
@@ -206,7 +206,7 @@ def _forget_begun(task: Task) -> None:
             mine.forget()
 
 
-def _clear_the_way(task: Task) -> list[Result]:
+def clear_the_way(task: Task) -> list[Result]:
     """Ends what others were killed at. Raises Refused while one waits to be confirmed."""
     ended = []
     for mine in transaction.find_all(task.folder):
@@ -261,7 +261,7 @@ def _apply(task: Task, mine: Transaction, plan: Plan) -> Result:
             return {**told, "pending": True, "confirm_timeout": timeout, "seconds_left": left}
         outcome = recovery.carry_out(task.channel, mine, (plan.before, plan.after))
     except BaseException:
-        _give_up(mine)
+        give_up(mine)
         raise
     if not timeout:
         mine.forget()
@@ -296,7 +296,7 @@ def _check_timeouts(params: Params) -> None:
         raise Refused("confirm_timeout: mode direct keeps no way back that could be taken")
 
 
-def _give_up(mine: Transaction) -> None:
+def give_up(mine: Transaction) -> None:
     """Leaves nothing of a transaction that failed and was undone; one that is stuck keeps its journal."""
     if not mine.changed_something and not mine.over:
         mine.journal.append("failed", error="nothing was changed", stuck=[], at=time.time())
@@ -363,7 +363,7 @@ def _refuse_failed(task: Task, mine: Transaction) -> None:
     diffs = {"diff": _diff_of(mine), "rolled_back": True, "transaction": mine.uuid}
     if mine.stage == "failed":
         failed = mine.about("failed")
-        _give_up(mine)
+        give_up(mine)
         raise Refused(failed["error"], **diffs)
     if mine.stage == "rolled_back":
         why = mine.about("rolled_back")["why"]

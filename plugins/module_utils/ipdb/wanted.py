@@ -4,8 +4,8 @@
 """What a task wants, as a picture: the one that is there with what the task says of it.
 
 `params` are those of the module: `interfaces` as `netlink_link` takes them, `routes` as `netlink_route` does, `rules`,
-`neighbours`, `fdb`, `bridge_vlans`, `scope`, `protect`; besides `carrying`, names of
-the links that carry the task itself.
+`neighbours`, `fdb`, `bridge_vlans`, `scope`, `protect`; besides `carrying`, names of the links that carry the task
+itself, and `carrying_rules`, keys of the rules that lead there.
 None for a list says nothing; with the scope `exact` an empty one says that there is to be none.
 """
 

@@ -202,6 +202,26 @@ def test_exact_spares_the_connection_and_what_is_protected() -> None:
     assert 5 in desired(HOST, {**params, "carrying": ["eth0.5"]}).links
 
 
+def test_exact_spares_rules_of_the_connection_and_of_what_is_protected() -> None:
+    rules = [
+        {"family": "inet", "priority": 1, "src": "10.0.0.5", "table": 100},
+        {"family": "inet", "priority": 2, "src": "all", "iif": "br0", "table": 100},
+        {"family": "inet", "priority": 3, "src": "all", "iif": "eth1", "table": 100},
+        {"family": "inet", "priority": 4, "src": "10.0.0.6", "table": 100},
+    ]
+    host = HOST._replace(rules=keyed("rules", rules))
+    params = filled({"rules": [], "scope": "exact", "protect": ["br*"]}, spec.WANTED)
+    bare = desired(host, {**params, "carrying_rules": list(host.rules)[:1]})
+    assert [one["priority"] for one in bare.rules.values()] == [1, 2]
+
+
+def test_exact_leaves_vlans_to_the_mode_of_each_item() -> None:
+    vlans = [{"index": index, "vlans": [{"vlan": 7}]} for index in (3, 4)]
+    host = HOST._replace(vlans=keyed("vlans", vlans))
+    after = wanted(host, scope="exact", bridge_vlans=[{"dev": "eth1", "vlans": []}])
+    assert list(after.vlans) == [4]
+
+
 def test_a_route_that_leads_nowhere_any_more_is_not_wanted() -> None:
     after = wanted(interfaces=[{"name": "eth0", "addresses": ["10.9.0.1/24"]}])
     assert after.routes == {}
