@@ -36,6 +36,7 @@ def _interface(link: Item) -> Item:
     item.update({option: link[name] for name, option in PLAIN.items() if name in link})
     if link.get("master"):
         item["master"] = link["master"]
+        item.setdefault("addresses", [])  # files give a port none either: one that it had has moved to its master
     if link["kind"]:
         item["kind"] = link["kind"]
         options = {option: link[name] for name, option in KINDS[link["kind"]].items() if name in link}

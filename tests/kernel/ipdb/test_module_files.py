@@ -103,3 +103,15 @@ def test_a_bridge_that_tells_vlans_apart(make_netns, lacking):
 def test_a_bond_with_vlans(make_netns, lacking):
     need(make_netns(), lacking, "bond", "bond")
     both_make_the_same(make_netns, BONDED)
+
+
+def test_an_address_that_moves_to_a_bridge_is_no_longer_the_nics(make_netns):
+    netns = make_netns()
+    nics(netns)
+    iproute2.run(netns, "ip link set v0 up", "ip address add 192.0.2.1/24 dev v0", "ip address add 10.1.0.1/24 dev v2")
+    txn.run(netns, **transaction({"bridges": [{"name": "brm", "ports": ["v0"], "addresses": ["192.0.2.1/24"]}]}))
+    found = {
+        one["ifname"]: [address["local"] for address in one["addr_info"] if address["family"] == "inet"]
+        for one in iproute2.shown(netns, "ip address")
+    }
+    assert (found["v0"], found["brm"], found["v2"]) == ([], ["192.0.2.1"], ["10.1.0.1"])

@@ -41,7 +41,7 @@ def test_for_the_kernel():
     wanted = transaction(CONFIG)
     links = {link["name"]: link for link in wanted["interfaces"]}
     assert list(links) == ["eth1", "eth2", "eth3", "eth4", "bond0", "bond0.10", "br10", "trunk"]
-    assert links["eth1"] == {"name": "eth1", "state": "up", "master": "bond0"}
+    assert links["eth1"] == {"name": "eth1", "state": "up", "master": "bond0", "addresses": []}
     assert links["eth4"] == {"name": "eth4", "state": "up", "addresses": ["10.4.0.1/24"]}
     assert links["bond0"]["options"] == {"mode": "active-backup", "miimon": 100, "primary": "eth2"}
     assert links["bond0.10"] == {
@@ -49,6 +49,7 @@ def test_for_the_kernel():
         "state": "up",
         "link": "bond0",
         "master": "br10",
+        "addresses": [],
         "kind": "vlan",
         "options": {"id": 10},
     }
@@ -61,6 +62,20 @@ def test_for_the_kernel():
         {"dev": "eth3", "vlans": [{"vid": "100-110", "pvid": False}]},
         {"dev": "trunk", "vlans": [{"vid": "5", "pvid": True, "untagged": True}]},
     ]
+
+
+def test_a_port_keeps_the_addresses_that_it_is_given_and_other_links_what_they_have():
+    config = {
+        "nics": [{"name": "eth0", "addresses": ["10.0.0.1/24"]}, {"name": "eth2"}],
+        "bridges": [{"name": "br0", "ports": ["eth0", "eth1"]}],
+    }
+    links = {link["name"]: link for link in transaction(config)["interfaces"]}
+    assert {name: links[name].get("addresses") for name in links} == {
+        "eth0": ["10.0.0.1/24"],
+        "eth1": [],
+        "eth2": None,
+        "br0": None,
+    }
 
 
 def sections(text: str) -> dict[str, dict[str, str]]:
