@@ -15,24 +15,30 @@
 
 Modes: `direct`: each change goes to the kernel at once; `implicit`: the first change begins a transaction, which is to
 be committed; `explicit`: a change needs a transaction that was begun; `snapshot`: nothing goes to the kernel, commits
-only change what is seen here. Every commit is one transaction of the host: all of it or nothing, verified.
+only change what is seen here. Every commit is one transaction of the host: all of it or nothing, verified, under the
+namespace's lock, and with a journal from which the next transaction takes back what a killed commit left.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 import typing as t
 import uuid
 
 from ..netlink.channel import NetlinkSocket
 from ..netlink.netns import NetNS
-from . import apply
+from ..netlink.rtnl import link
+from . import recovery, transaction
 from .capture import capture
+from .difference import difference
 from .ipdb_interface import Interface
 from .ipdb_tables import Collection
 from .ipdb_transaction import Transaction, merged
+from .lock import locked
 from .merging import aligned, replaced, restoring
 from .picture import Picture
+from .task import Task, clear_the_way, give_up
 from .wanted import desired
 
 MODES = ("direct", "implicit", "explicit", "snapshot")
@@ -42,7 +48,9 @@ class IPDB:
     """The network of one namespace (its name, path or pid; None: the caller's own).
 
     Interfaces are attributes and keys: `ip.eth0`, `ip["eth0"]`, `ip[2]`. Raises TransactionFailed where the kernel
-    refuses (everything is as before then), ValueError for what cannot be meant, LookupError for what is not there.
+    refuses (everything is as before then), ValueError for what cannot be meant, LookupError for what is not there;
+    what is to change the host raises Busy while another process changes it, and Refused while a transaction of
+    `ipdb_txn` waits to be confirmed.
     """
 
     def __init__(self, netns: NetNS = None, mode: str = "implicit") -> None:
@@ -51,7 +59,9 @@ class IPDB:
         self.mode = mode
         self.netns = netns
         self._channel = NetlinkSocket(netns=netns)
+        self._task = Task({"netns": netns}, False, self._channel)  # the lock and the journals of the namespace
         self._picture: Picture = capture(self._channel)
+        self._flags: dict[int, int] = self._all_flags() if mode == "snapshot" else {}
         self._interfaces: dict[t.Any, Interface] = {}
         self._snapshots: dict[uuid.UUID, Picture] = {}
         self._transactions: dict[uuid.UUID, Transaction] = {}
@@ -134,13 +144,22 @@ class IPDB:
     def channel(self) -> NetlinkSocket:
         return self._channel
 
+    def _all_flags(self) -> dict[int, int]:
+        return {one["ifindex"]: one["flags"] for one in self._channel.dump(link.dump(), link.decode)}
+
+    def flags_of(self, index: int) -> int:
+        """IFF_* of a link as the kernel has them; in mode `snapshot` as it had them at first, and 0 for a new link."""
+        if self.mode == "snapshot":
+            return self._flags.get(index, 0)
+        return self._channel.ask(link.get(index), link.decode)[0]["flags"]
+
     # Transactions of the whole host
 
     def begin(self) -> uuid.UUID:
         """Begins a transaction of routes, rules, neighbours and forwarding entries; interfaces have their own."""
-        transaction = Transaction()
-        self._transactions[transaction.uid] = transaction
-        return transaction.uid
+        begun = Transaction(self)
+        self._transactions[begun.uid] = begun
+        return begun.uid
 
     def current(self) -> Transaction:
         """The transaction that a change of a table goes into. Raises TypeError where none was begun."""
@@ -148,9 +167,9 @@ class IPDB:
             return self._transactions[next(reversed(self._transactions))]
         if self.mode == "explicit":
             raise TypeError("mode explicit: begin() a transaction first")
-        transaction = self._transactions[self.begin()]
-        transaction.at_once = self.mode == "direct"
-        return transaction
+        begun = self._transactions[self.begin()]
+        begun.at_once = self.mode == "direct"
+        return begun
 
     def last(self) -> Transaction:
         if not self._transactions:
@@ -162,31 +181,41 @@ class IPDB:
         of_interfaces = [one for interface in self._interfaces.values() for one in interface.transactions()]
         return [*of_interfaces, *self._transactions.values()]
 
-    def review(self) -> dict[str, t.Any]:
-        """What all open transactions change: interfaces by name, and the other tables."""
+    def _chosen(self, uid: uuid.UUID) -> Transaction:
+        for one in self.open_transactions():
+            if one.uid == uid:
+                return one
+        raise LookupError(f"there is no transaction {uid}")
+
+    def review(self, tid: uuid.UUID | None = None) -> dict[str, t.Any]:
+        """What a transaction changes; without one all that are open: interfaces by name, and the other tables."""
+        if tid is not None:
+            return self._chosen(tid).review()
         interfaces = {str(one.wishes_name()): one.review() for one in self._interfaces.values() if one.transactions()}
         tables: dict[str, t.Any] = {}
-        for transaction in self._transactions.values():
-            for name, items in transaction.items.items():
+        for one in self._transactions.values():
+            for name, items in one.items.items():
                 tables.setdefault(name, []).extend(items)
         return {"interfaces": interfaces, **tables}
 
-    def commit(self, transactions: t.Sequence[Transaction] | None = None) -> None:
-        """All open transactions as one."""
-        chosen = self.open_transactions() if transactions is None else transactions
-        self.refresh()
-        self._become(desired(self._picture, merged(chosen)))
+    def commit(self, tid: uuid.UUID | None = None) -> None:
+        """Makes a transaction true; without one all that are open, as one."""
+        self.commit_some(self.open_transactions() if tid is None else [self._chosen(tid)])
+
+    def drop(self, tid: uuid.UUID | None = None) -> None:
+        """Drops a transaction; without one all that are open."""
+        self._forget(self.open_transactions() if tid is None else [self._chosen(tid)])
+
+    def commit_some(self, chosen: t.Sequence[Transaction]) -> None:
+        with self._alone():
+            self._become(desired(self._picture, merged(chosen)))
         self._forget(chosen)
 
-    def drop(self) -> None:
-        """Drops all open transactions."""
-        self._forget(self.open_transactions())
-
     def _forget(self, transactions: t.Iterable[Transaction]) -> None:
-        for transaction in transactions:
-            self._transactions.pop(transaction.uid, None)
+        for one in transactions:
+            self._transactions.pop(one.uid, None)
             for key, interface in list(self._interfaces.items()):
-                interface.forget(transaction)
+                interface.forget(one)
                 if interface.is_new:
                     index = self._picture.index_of(interface.new_name)
                     if index is not None:
@@ -195,11 +224,32 @@ class IPDB:
                     if not interface.transactions():
                         self._interfaces.pop(key, None)
 
+    @contextlib.contextmanager
+    def _alone(self) -> t.Iterator[None]:
+        """Nobody else changes this network meanwhile, which is looked at anew; what others were killed at is ended."""
+        with contextlib.nullcontext() if self.mode == "snapshot" else locked(self._task.folder):
+            if self.mode != "snapshot":
+                clear_the_way(self._task)
+            self.refresh()
+            yield
+
     def _become(self, after: Picture) -> None:
         if self.mode == "snapshot":
             self._picture = after._replace(places={})
-        else:
-            self._picture = apply.transact(self._channel, self._picture, after).now
+        elif difference(self._picture, after):
+            self._carry_out(after)
+
+    def _carry_out(self, after: Picture) -> None:
+        before = self._picture
+        with transaction.create(self._task.folder) as mine:
+            prepared = {"at": time.time(), "netns": self.netns, "before": before.to_json(), "verify_timeout": 0.0}
+            try:
+                mine.journal.append("prepared", **prepared)
+                self._picture = recovery.carry_out(self._channel, mine, (before, after)).now
+            except BaseException:
+                give_up(mine)
+                raise
+            mine.forget()
 
     # Snapshots
 
@@ -222,21 +272,14 @@ class IPDB:
     def revert(self, sid: uuid.UUID) -> None:
         """Makes the whole network what it was; links made anew meanwhile are taken for those of their name."""
         was = self.picture_of(sid)
-        self._become(aligned(was, self.refresh()))
+        with self._alone():
+            self._become(aligned(was, self._picture))
 
     def revert_interface(self, sid: uuid.UUID, index: int) -> None:
         """Makes one interface what it was, with what belongs to it."""
-        now = self.refresh()
-        was = aligned(self.picture_of(sid), now)
-        places = [
-            (table, key)
-            for table in ("links", "addresses", "neighbours", "fdb", "vlans")
-            for picture in (was, now)
-            for key in picture.table(table)
-            if (key if isinstance(key, int) else key[0]) == index
-        ]
-        ports = [("links", one) for one in was.links if index in (was.links[one]["master"], _master(now, one))]
-        self._become(restoring(replaced(now, was, [*places, *ports]), places))
+        found = self.picture_of(sid)
+        with self._alone():
+            self._become(_with_one_as_it_was(self._picture, found, index))
 
     # Waiting
 
@@ -248,15 +291,29 @@ class IPDB:
         return wait_for(lambda: look(self.refresh()), topics, timeout, what, self.netns)
 
     @contextlib.contextmanager
-    def direct(self, transaction: Transaction) -> t.Iterator[None]:
+    def direct(self, begun: Transaction) -> t.Iterator[None]:
         """What the block adds to a transaction of mode `direct` is committed at its end, and dropped in any case."""
         try:
             yield
-            if transaction.at_once:
-                self.commit([transaction])
+            if begun.at_once:
+                self.commit_some([begun])
         finally:
-            if transaction.at_once:
-                self._forget([transaction])
+            if begun.at_once:
+                self._forget([begun])
+
+
+def _with_one_as_it_was(now: Picture, found: Picture, index: int) -> Picture:
+    """The picture `now` with one link, and what belongs to it, as they were found before."""
+    was = aligned(found, now)
+    places = [
+        (table, key)
+        for table in ("links", "addresses", "neighbours", "fdb", "vlans")
+        for picture in (was, now)
+        for key in picture.table(table)
+        if (key if isinstance(key, int) else key[0]) == index
+    ]
+    ports = [("links", one) for one in was.links if index in (was.links[one]["master"], _master(now, one))]
+    return restoring(replaced(now, was, [*places, *ports]), places)
 
 
 def _master(picture: Picture, index: int) -> int:

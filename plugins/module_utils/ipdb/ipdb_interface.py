@@ -90,6 +90,8 @@ class Interface:
             return self._spelled(one, name)
         if name in one:
             return one[name]
+        if name in OPTIONS:  # nobody gave it one, and in mode `snapshot` the kernel does not either
+            return None
         option = self._option(name)
         part = one.get("port") if name.startswith("brport_") else one.get("options")
         return (part or {})[option]
@@ -98,12 +100,12 @@ class Interface:
         if name == "state":
             return "up" if one["up"] else "down"
         if name in ("link", "master"):
-            return one[name] or None
-        return one["ifalias" if name == "alias" else "txqlen"]
+            return one.get(name) or None
+        return one.get("ifalias" if name == "alias" else "txqlen")
 
     def _flags(self) -> int:
         """IFF_*, with IFF_UP as it is wanted."""
-        flags = 0 if self.is_new else self._owner.channel.ask(link.get(self.index), link.decode)[0]["flags"]
+        flags = 0 if self.index is None else self._owner.flags_of(self.index)
         wanted = self.last().fields.get("up") if self._transactions else None
         if wanted is None:
             wanted = bool(flags & link.IFF_UP) if self._owner.mode != "snapshot" or self.is_new else self._link()["up"]
@@ -237,7 +239,7 @@ class Interface:
         return self._begin()
 
     def _begin(self) -> uuid.UUID:
-        transaction = Transaction(self)
+        transaction = Transaction(self._owner, self)
         self._transactions[transaction.uid] = transaction
         return transaction.uid
 
@@ -285,10 +287,10 @@ class Interface:
 
     def commit(self, tid: uuid.UUID | None = None) -> None:
         """Makes a transaction (the last one) true. Raises TransactionFailed; the transaction stays open then."""
-        self._owner.commit([self._chosen(tid)])
+        self._chosen(tid).commit()
 
     def drop(self, tid: uuid.UUID | None = None) -> None:
-        self.forget(self._chosen(tid))
+        self._chosen(tid).drop()
 
     def forget(self, transaction: Transaction) -> None:
         self._transactions.pop(transaction.uid, None)
@@ -394,7 +396,8 @@ class Interface:
         """Returns when all fields are as in `target` (`operstate="UP"`, `mtu=1400`). Raises NetlinkTimeout."""
 
         def there(_picture: t.Any) -> bool:
-            one = self._owner.channel.ask(link.get(self.index), link.decode)[0]
+            shown = self._owner.mode != "snapshot"
+            one = self._owner.channel.ask(link.get(self.index), link.decode)[0] if shown else {}
             return all(one.get(name, self._read(name)) == value for name, value in target.items())
 
         words = ", ".join(f"{name} {value}" for name, value in target.items())

@@ -12,6 +12,10 @@ from ..netlink.links.spec import LINK
 from ..netlink.routes.spec import ROUTE
 from .spec import BRIDGE_VLANS, FDB, NEIGHBOUR, RULE
 
+if t.TYPE_CHECKING:
+    from .ipdb import IPDB
+    from .ipdb_interface import Interface
+
 Item = t.Dict[str, t.Any]
 
 SPECS: dict[str, dict[str, t.Any]] = {
@@ -30,7 +34,8 @@ class Transaction:
     `of`: the interface that it belongs to, which gives the items of links when they are asked for; None for the host.
     """
 
-    def __init__(self, of: t.Any = None) -> None:
+    def __init__(self, owner: IPDB, of: Interface | None = None) -> None:
+        self._owner = owner
         self.uid = uuid.uuid4()
         self.items: dict[str, list[Item]] = {}
         self.of = of
@@ -51,10 +56,11 @@ class Transaction:
         return self.of.review(self.uid) if self.of is not None else dict(self.items)
 
     def commit(self) -> None:
-        self.of.commit(self.uid)
+        """Raises TransactionFailed; the transaction stays open then."""
+        self._owner.commit(self.uid)
 
     def drop(self) -> None:
-        self.of.drop(self.uid)
+        self._owner.drop(self.uid)
 
 
 def merged(transactions: t.Iterable[Transaction]) -> dict[str, t.Any]:

@@ -154,6 +154,25 @@ def test_what_each_mode_sends(bench: Bench, mode: str) -> None:
     assert ip.tap0.mtu == 1400
 
 
+def test_what_mode_snapshot_makes_is_there_to_be_read_and_changed(bench: Bench) -> None:
+    ip = open_in(bench, mode="snapshot")
+    ip.create(kind="bridge", ifname="br0", br_stp_state=1).add_ip("10.0.0.1/24").commit()
+    made = ip.br0
+    assert (made.flags, made.mtu, made.txqlen, made.kind) == (0, None, None, "bridge")
+    assert made.ipaddr == {("10.0.0.1", 24)}
+    made.up()
+    assert made.review() == {"+ipaddr": set(), "-ipaddr": set(), "flags": 1}
+    made.mtu = 1400
+    made.add_port("tap0").commit()
+    assert (made.flags, made.mtu, made.ports) == (1, 1400, {ip.tap0.index})
+    bench.ip("ip link add other type bridge")  # gets the index that the one made here has
+    assert made.flags == 1
+    broadcast_multicast_up = 0x2 | 0x1000 | 0x1
+    assert ip.tap0.up().flags == broadcast_multicast_up
+    made.wait(timeout=5, mtu=1400)
+    assert "br0" not in bench.names()
+
+
 def test_transactions_side_by_side(bench: Bench) -> None:
     ip = open_in(bench, mode="explicit")
     first = ip.tap0.begin()
@@ -168,6 +187,42 @@ def test_transactions_side_by_side(bench: Bench) -> None:
     assert bench.shown("tap0")["mtu"] == 1400
     with pytest.raises(LookupError):
         ip.tap0.commit(first)
+
+
+def test_transactions_of_the_host_side_by_side(bench: Bench) -> None:
+    ip = open_in(bench, mode="explicit")
+    with pytest.raises(TypeError, match="begin"):
+        ip.rules.add(priority=500, table=100)
+    first, second, third = ip.begin(), ip.begin(), ip.begin()
+    ip.rules.add(priority=503, table=100)
+    assert ip.review(third)["rules"][0]["priority"] == 503
+    ip.last().drop()
+    ip.rules.add(priority=502, table=100)
+    ip.tap0.begin()
+    ip.tap0.mtu = 1400
+    ip.drop(second)
+    ip.rules.add(priority=501, table=100)
+    assert bench.capture().rules == ip.picture.rules
+    ip.commit(first)
+    assert [one["priority"] for one in ip.rules.filter(table=100)] == [501]
+    assert bench.shown("tap0")["mtu"] == 1500
+    for gone in (first, second, third):
+        with pytest.raises(LookupError):
+            ip.commit(gone)
+    ip.begin()
+    ip.rules.remove(priority=501, table=100)
+    ip.last().commit()
+    assert not ip.rules.filter(table=100)
+    ip.drop(ip.tap0.last().uid)
+    assert not ip.open_transactions()
+
+
+def test_what_was_to_be_made_and_is_dropped_can_be_begun_anew(bench: Bench) -> None:
+    ip = open_in(bench)
+    ip.create(kind="bridge", ifname="br0").drop()
+    assert "br0" not in ip
+    ip.create(kind="bridge", ifname="br0").last().commit()
+    assert "br0" in bench.names()
 
 
 def test_what_is_taken_away(bench: Bench) -> None:
