@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import time
 import typing as t
 
 from ..netlink.channel import NetlinkSocket
-from ..netlink.errors import NetlinkError
+from ..netlink.errors import NetlinkError, without_module
 from ..netlink.exchange import Alike
+from ..netlink.kinds import registry
 from ..netlink.message import Request
 from ..netlink.rtnl.route import Deferred, many
 from .announcing import announce
@@ -142,7 +144,7 @@ def send(channel: NetlinkSocket, wave: Wave) -> list[tuple[Step, Exception]]:
     def flush() -> None:
         for owner, error in zip(owners, channel.batch(_made(requests))):
             if error is not None and error.errno not in owner.tolerates:
-                failed.append((owner, error))
+                failed.append((owner, _explained(owner, error)))
         owners.clear()
         requests.clear()
 
@@ -159,6 +161,14 @@ def send(channel: NetlinkSocket, wave: Wave) -> list[tuple[Step, Exception]]:
                     failed.append((step, error))
     flush()
     return failed
+
+
+def _explained(step: Step, error: NetlinkError) -> NetlinkError:
+    """With the module of the kind that the kernel does not know."""
+    if step.table != "links" or error.errno != errno.EOPNOTSUPP:
+        return error
+    kind = registry.find(step.lines.after.links.get(step.key, {}).get("kind") or "")
+    return without_module(error, kind.module or kind.name) if kind else error
 
 
 def _made(requests: t.Sequence[Request | Deferred]) -> t.Iterator[Request | Alike]:

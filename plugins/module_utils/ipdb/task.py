@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 import typing as t
 
 from ..netlink.channel import NetlinkSocket
+from ..netlink.errors import NoSuchNamespace
 from . import deadman, recovery, transaction
 from .apply import TransactionFailed, place_of, send
 from .capture import capture
 from .collecting import uncollected
 from .difference import Impossible, difference
-from .lock import folder_of, locked
+from .lock import BASE, folder_of, locked
 from .picture import Picture
 from .review import diff, review, sum_of, told_of
 from .spec import WANTED
@@ -81,8 +84,14 @@ class Task:
 @uncollected
 def run(params: Params, check: bool) -> Result:
     """The result of the task, with its `diff`. Raises FAILURES."""
-    with NetlinkSocket(netns=params.get("netns")) as channel:
-        return STATES[params["state"]](Task(params, check, channel))
+    try:
+        with NetlinkSocket(netns=params.get("netns")) as channel:
+            return STATES[params["state"]](Task(params, check, channel))
+    except (PermissionError, NoSuchNamespace) as error:
+        if not os.geteuid() or error.errno not in (errno.EPERM, errno.EACCES):
+            raise
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        raise Refused(f"root is needed (CAP_NET_ADMIN, and {BASE} for transactions): {what}") from None
 
 
 def _wanted(params: Params) -> Result:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import typing as t
 
@@ -89,3 +90,11 @@ class NetlinkError(NetlinkFailure):
             if value
         ]
         return f"{operation}: {said}" + (f" [{', '.join(notes)}]" if notes else "")
+
+
+def without_module(error: NetlinkError, module: str) -> NetlinkError:
+    """A kernel without a kind of link says "Unknown device type", which helps nobody to get it: the module is named."""
+    if error.errno != errno.EOPNOTSUPP or not module or "Unknown device type" not in error.ack.message:
+        return error
+    words = f"{error.ack.message}: this kernel does not have the module {module}, or could not load it"
+    return NetlinkError(error.errno, error.operation, error.ack._replace(message=words))

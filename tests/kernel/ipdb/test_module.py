@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import lock, pending, task
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
@@ -137,6 +139,29 @@ def test_wrong_input_is_named_as_it_was_written(netns, given, message):
         txn.run(netns, **given)
     assert names(netns) == []
     assert txn.left_behind(netns) == []
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_who_is_not_root_is_told_what_is_needed(netns, own):
+    txn.run(netns, check=True, interfaces=[BRIDGE])  # what is loaded now nobody need not be able to read
+    reading, writing = os.pipe()
+
+    def as_nobody() -> None:
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            txn.run(None if own else netns, interfaces=[BRIDGE])
+        except task.Refused as refused:
+            os.write(writing, str(refused).encode())
+
+    status = txn.in_child(as_nobody)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        said = pipe.read().decode()
+    assert status == 0
+    assert said.startswith("root is needed (CAP_NET_ADMIN, and /run/")
+    assert said.endswith("Permission denied" if own else "setns: Operation not permitted")
+    assert names(netns) == []
 
 
 @pytest.mark.parametrize("state", ["confirmed", "rolled_back"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import send
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.picture import Picture
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.step import Lines, Step
-from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.errors import NetlinkError
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.errors import ExtAck, NetlinkError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.exchange import Alike
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.rtnl import link, route
 
@@ -60,3 +60,20 @@ def test_a_refusal_is_of_its_step():
         "RTM_NEWROUTE 10.0.20.0/24",
         "RTM_DELROUTE 10.0.59.0/24",
     ]
+
+
+def test_a_kind_that_the_kernel_lacks_is_told_by_its_module():
+    class Kernel:
+        def batch(self, requests):
+            ack = ExtAck(message="Unknown device type")
+            return [NetlinkError(95, one.operation, ack) for one in requests]
+
+    after = NOTHING._replace(links={3: {"ifindex": 3, "ifname": "x0", "kind": "ipip"}})
+    steps = [
+        Step((1,), "links", 3, "create ipip", (link.new("x0", "ipip"),), Lines(NOTHING, after)),
+        Step((1,), "links", 4, "up", (link.change(4, "x1", up=True),), Lines(NOTHING, after)),
+    ]
+    first, second = [str(error) for _step, error in send(Kernel(), steps)]
+    named = "this kernel does not have the module ipip, or could not load it"
+    assert first == f"RTM_NEWLINK x0: Unknown device type: {named} (Operation not supported)"
+    assert second == "RTM_SETLINK x1: Unknown device type (Operation not supported)"

@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ..channel import NetlinkSocket
-from ..errors import NetlinkError
+from ..errors import NetlinkError, without_module
 from ..message import Request
 from ..rtnl import link
 
@@ -124,21 +124,13 @@ class Runner:
             brought_by = {number: step.brought_by for number, step in steps}
             for number, refused in zip(owners, place.sock.batch(requests)):
                 if refused is not None and outcomes[number] is None:
-                    outcomes[number] = _explained(refused, brought_by[number])
+                    outcomes[number] = without_module(refused, brought_by[number])
         finally:
             place.close()
 
 
 def nothing() -> None:
     """The action of a change that the kernel makes by itself, or whose way back another change has."""
-
-
-def _explained(error: NetlinkError, brought_by: str) -> NetlinkError:
-    """A kernel without a kind of link says "Unknown device type", which helps nobody to get it."""
-    if error.errno != errno.EOPNOTSUPP or not brought_by or "Unknown device type" not in error.ack.message:
-        return error
-    words = f"{error.ack.message}: this kernel does not have the module {brought_by}, or could not load it"
-    return NetlinkError(error.errno, error.operation, error.ack._replace(message=words))
 
 
 def _call(action: t.Callable[[], None]) -> Exception | None:
