@@ -21,7 +21,8 @@ description:
   - Tables are compared as the kernel would show them, a device by its number whatever path the task has for it. Where
     that leaves a doubt and the target types do nothing when they are set up, the kernel is asked, by way of the
     inactive slot.
-  - Keys of C(crypt) and C(integrity) targets show neither in the result or its difference nor in the host's log.
+  - Keys of C(crypt) and C(integrity) targets, in tables and in messages, show neither in the result or its difference
+    nor in the host's log.
 notes:
   - Needs root.
   - Tables are those of the running kernel and are gone with a reboot.
@@ -124,6 +125,7 @@ options:
     description:
       - A message for a target, sent after everything else, and not in check mode. A task with one is always changed,
         but for C(@stats_list) and C(@stats_print).
+      - It is not called C(message), a name of options that Ansible keeps for itself.
     type: dict
     suboptions:
       text:

@@ -16,7 +16,7 @@ from . import constants as c
 from .errors import DmError, DmRefused, DmTimeout
 from .header import NAME_AT, START, Answer, Request, build, parse, rename
 from .mangle import unmangle
-from .payload import decode_message, encode_message
+from .payload import decode_message, encode_message, message_key
 
 CONTROL = "/dev/mapper/control"
 REQUEST = 3 << 30 | START << 16 | 0xFD << 8  # _IOWR(0xfd, command, struct dm_ioctl)
@@ -130,8 +130,10 @@ def message(channel: ControlDevice, device: str, sector: int, text: str, uuid: b
     """Sends a target message; its answer, "" where there is none.
 
     `device` is the kernel's name of the device (a mangled one), with `uuid` its uuid. `@stats_...` messages and sector
-    0 go to the device-mapper itself, others to the target at that sector. Raises DmRefused.
+    0 go to the device-mapper itself, others to the target at that sector. The kernel wipes its copy of one with a key.
+    Raises DmRefused.
     """
     name, own = ("", device) if uuid else (device, "")
-    request = Request(c.TARGET_MSG, name, own, payload=encode_message(sector, text))
+    flags = c.SECURE_DATA if message_key(text) else 0
+    request = Request(c.TARGET_MSG, name, own, flags=flags, payload=encode_message(sector, text))
     return decode_message(channel.ask(request))

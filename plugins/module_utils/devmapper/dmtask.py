@@ -75,6 +75,7 @@ COMMAND = {
 MAY_LACK = (DM_DEVICE_INFO, DM_DEVICE_STATUS, DM_DEVICE_MKNODES)  # no such device is an answer
 EVENTS = (DM_DEVICE_REMOVE, DM_DEVICE_RESUME, DM_DEVICE_RENAME, DM_DEVICE_CREATE)
 ADD_NODE_ON_RESUME, ADD_NODE_ON_CREATE = 0, 1
+TABLE = c.STATUS_TABLE | c.SECURE_DATA  # a table may have a key in it
 RETRIES, PAUSE = 25, 0.2  # of a removal: how often, and seconds between
 
 
@@ -86,7 +87,7 @@ class DmTask:
             raise DmValueError(f"there is no device-mapper task of type {kind}")
         self._kind = kind
         self._request = Request(
-            COMMAND[kind], flags={DM_DEVICE_SUSPEND: c.SUSPEND, DM_DEVICE_TABLE: c.STATUS_TABLE}.get(kind, 0)
+            COMMAND[kind], flags={DM_DEVICE_SUSPEND: c.SUSPEND, DM_DEVICE_TABLE: TABLE}.get(kind, 0)
         )
         self._targets: list[payload.Line] = []
         self._answer: Answer | None = None
@@ -173,7 +174,7 @@ class DmTask:
         return True
 
     def secure_data(self) -> bool:
-        """The kernel wipes its copies of the request, and so does this."""
+        """The kernel wipes its copies of the request, and so does this; unasked where there is a key in it."""
         return self._flag(c.SECURE_DATA)
 
     def retry_remove(self) -> bool:
@@ -205,6 +206,8 @@ class DmTask:
         """The message (DM_DEVICE_TARGET_MSG)."""
         sector = self._request.payload[: payload.SECTOR.size] or payload.SECTOR.pack(0)
         self._set(payload=sector + payload.encode_message(0, text)[payload.SECTOR.size :])
+        if payload.message_key(text):
+            self.secure_data()
         return self
 
     def set_uid(self, uid: int) -> bool:
@@ -310,15 +313,18 @@ class DmTask:
         return answer
 
     def _load(self) -> Request:
+        from .targets.secrets import has_secrets
+
         name, uuid, dev = self._whom()
         table = payload.encode_table(self._targets)
         flags = self._request.flags & (c.READONLY | c.SECURE_DATA)
+        flags |= c.SECURE_DATA if has_secrets(self._targets) else 0
         return Request(c.TABLE_LOAD, name, uuid, dev, flags, 0, len(self._targets), table)
 
     def _identical(self) -> bool:
         from .targets.equality import same_table
 
-        live = self._ask(Request(c.TABLE_STATUS, *self._whom(), flags=c.STATUS_TABLE))
+        live = self._ask(Request(c.TABLE_STATUS, *self._whom(), flags=TABLE))
         return same_table(self._targets, payload.decode_table(live))
 
     def _whom(self) -> tuple[str, str, int]:

@@ -169,6 +169,14 @@ def encode_message(sector: int, text: str) -> bytes:
     return SECTOR.pack(sector) + _bytes(text, "a message") + b"\0"
 
 
+def message_key(text: str) -> str:
+    """The key in a message, of `key set KEY` to a target crypt; "" where there is none, or only a keyring's name."""
+    words = text.split(None, 2)
+    if len(words) < 3 or [word.lower() for word in words[:2]] != ["key", "set"] or words[2][0] in ":-":
+        return ""
+    return words[2].rstrip()
+
+
 def decode_message(answer: Answer) -> str:
     """The answer to a message, "" if it has none."""
     if not answer.flags & c.DATA_OUT or not answer.payload:

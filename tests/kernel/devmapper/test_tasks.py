@@ -12,9 +12,12 @@ import threading
 import time
 
 import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper import constants as c
+from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.control import ControlDevice
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices import task
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices.wanted import WrongDevice
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.errors import DmTimeout
+from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.header import Answer, Request
 from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
 from tests.kernel.devmapper.host import DISKS, Host, dmsetup
@@ -261,6 +264,35 @@ def test_keys_show_nowhere(host: Host) -> None:
         host.run(name=name, table=[{**table[0], "key": key[:-2], "device": "/dev/none"}])
     assert key[:-2] in host.hidden
     assert not any(secret in text for secret in (key, other) for text in (*map(repr, results), str(failure.value)))
+
+
+def test_a_key_in_a_message_shows_nowhere(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, key, other = host.name(), KEY * 2, KEY[::-1] * 2
+    asked = spied(monkeypatch)
+    host.run(name=name, table=[f"0 64 crypt aes-xts-plain64 {key} 0 {B} 0"])
+    message = {"text": f"key set {other}"}
+    with pytest.raises(OSError, match="does not take that message") as failure:  # it is not suspended
+        host.run(name=name, target_message=message)
+    done = host.run(name=name, state="suspended", target_message=message)
+    assert other in host.hidden and host.table(name)[0].split()[4] == other
+    assert not any(secret in text for secret in (key, other) for text in (repr(done), str(failure.value)))
+    host.run(name=name, state="resumed")
+    carrying = [one for one in asked if any(secret.encode() in one.payload for secret in (key, other))]
+    assert {one.command for one in carrying} == {c.TABLE_LOAD, c.TARGET_MSG}
+    assert all(one.flags & c.SECURE_DATA for one in carrying)
+
+
+def spied(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """What the control device is asked from now on."""
+    asked: list[Request] = []
+    once = ControlDevice._once
+
+    def noted(self: ControlDevice, request: Request, size: int) -> Answer:
+        asked.append(request)
+        return once(self, request, size)
+
+    monkeypatch.setattr(ControlDevice, "_once", noted)
+    return asked
 
 
 def test_deferred_removal_and_its_end(host: Host) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ... import plan as spine
+from ..payload import message_key
 from ..targets import secrets
 from . import line
 from .mapper import Mapper
@@ -60,6 +61,9 @@ def _hide_raw(items: t.Sequence[t.Mapping[str, t.Any]], hide: t.Callable[[str], 
         for one in item.get("table") or []:
             for key in secrets.given(one):
                 hide(key)
+        key = message_key(str((item.get("target_message") or {}).get("text") or ""))
+        if key:
+            hide(key)
 
 
 def _messages(mapper: Mapper, wanted: t.Sequence[Wanted], picture: Picture) -> dict[int, str]:
