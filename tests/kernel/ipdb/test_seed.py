@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import typing as t
 import uuid
 
@@ -316,6 +318,23 @@ def test_waiting(bench: Bench) -> None:
     ip.tap0.wait_ip("10.0.0.1", timeout=5)
     with pytest.raises(NetlinkTimeout):
         ip.tap0.wait_ip("10.0.0.1", mask=16, timeout=0.2)
+
+
+@pytest.mark.parametrize(
+    ("line", "wait"),
+    [
+        ("ip link set tap0 mtu 1400", lambda ip: ip.tap0.wait(timeout=20, mtu=1400)),
+        ("ip addr add 10.0.0.1/24 dev tap0", lambda ip: ip.tap0.wait_ip("10.0.0.1", timeout=20)),
+    ],
+)
+def test_waiting_for_what_becomes_true_later(bench: Bench, line: str, wait: t.Callable[[IPDB], object]) -> None:
+    with ipdb(bench.netns) as ip:
+        begin = time.monotonic()
+        later = threading.Timer(0.4, bench.ip, [line])
+        later.start()
+        wait(ip)
+        assert 0.4 <= time.monotonic() - begin < 10
+        later.join()
 
 
 def test_vlans_of_a_port(bench: Bench) -> None:

@@ -73,7 +73,7 @@ def test_a_change_waits_for_the_one_before_and_sees_what_it_did(ip: api.IPDB) ->
 
 def test_a_transaction_that_waits_to_be_confirmed_is_left_alone(ip: api.IPDB) -> None:
     netns = str(ip.netns)
-    done = tasks.run(netns, interfaces=[{"name": "tap0", "mtu": 1400}], confirm_timeout=60)
+    done = tasks.run(netns, interfaces=[{"name": "tap0", "mtu": 1400}], confirm_timeout=60, confirm="later")
     try:
         with pytest.raises(Refused, match="waits to be confirmed"):
             commit(ip)
