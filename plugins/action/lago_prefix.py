@@ -112,10 +112,20 @@ class Reports:
         found = [_report(line) for line in whole.splitlines()]
         self._seen += len(found)
         self.over = self.over or any(report.get("over") for report in found)
-        return [shown(report) for report in found if "what" in report]
+        return [shown(report) for report in _newest([one for one in found if "what" in one])]
 
     def remove(self) -> None:
         self._command("rm", "-f", self.path)
+
+
+def _newest(reports: list[Result]) -> list[Result]:
+    """Without the percentages that later ones of the same replace."""
+    last = {_going(report): number for number, report in enumerate(reports)}
+    return [one for number, one in enumerate(reports) if one.get("percent") is None or last[_going(one)] == number]
+
+
+def _going(report: Result) -> str:
+    return f"{report.get('vm')} {report['what']}"
 
 
 def _report(line: str) -> Result:

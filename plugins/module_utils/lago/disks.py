@@ -21,15 +21,24 @@ LIMIT = 3600.0  # seconds for a command; copying takes the longest
 Base = t.Tuple[str, str]  # a file and its format
 
 
-def create(path: str, form: str, meaning: t.Mapping[str, t.Any], base: Base | None = None) -> None:
-    """Makes the file of a disk, as the init file means it, over `base` if it has one. Raises LagoError, OSError."""
+def create(
+    path: str,
+    form: str,
+    meaning: t.Mapping[str, t.Any],
+    base: Base | None = None,
+    progress: http.Progress | None = None,
+) -> None:
+    """Makes the file of a disk, as the init file means it, over `base` if it has one. Raises LagoError, OSError.
+
+    `progress` is told of a download.
+    """
     kind = meaning["type"]
     if kind == "template" and base is not None:
         qemu_img("create", "-q", "-f", form, "-b", base[0], "-F", base[1], "--", path)
     elif kind == "empty":
         qemu_img("create", "-q", "-f", form, "--", path, str(meaning["size"]))
     elif meaning.get("url"):
-        fetch(meaning["url"], path)
+        fetch(meaning["url"], path, progress)
     else:
         copy(meaning["path"], path)
     os.chmod(path, MODE)
@@ -58,11 +67,11 @@ def copy(source: str, path: str) -> None:
     run("copying", "cp", "--sparse=always", "--reflink=auto", "--", source, path)
 
 
-def fetch(url: str, path: str) -> None:
+def fetch(url: str, path: str, progress: http.Progress | None = None) -> None:
     if url.startswith("file://"):
         return copy(url[len("file://") :], path)
     files.remove(path)
-    return http.fetch(url, path)
+    return http.fetch(url, path, progress=progress)
 
 
 def qemu_img(*words: str) -> bytes:

@@ -119,7 +119,8 @@ def clear(prefix: Prefix, journal: Journal, kind: str, name: str) -> None:
 def _template(work: Making, action: Action) -> Detail:
     name, _unused, version = action.detail["is"]["template"].partition(":")
     found = work.repository.get_by_name(name).get_version(version)
-    work.store.download(found, key_path=work.prefix.paths.uuid())
+    told = work.prefix.progress.of_bytes(f"getting template: {name}")
+    work.store.download(found, key_path=work.prefix.paths.uuid(), progress=told)
     return {
         "sha256": work.store.get_stored_hash(found),
         "path": os.path.abspath(work.store.get_path(found)),
@@ -141,7 +142,8 @@ def _disk(work: Making, action: Action) -> Detail:
         base = (template["path"], template["format"])
     elif meaning["type"] == "template":
         base = disks.base_of(meaning["path"])
-    disks.create(path, form, meaning, base)
+    vm, _unused, name = action.name.partition("/")
+    disks.create(path, form, meaning, base, work.prefix.progress.of_bytes(f"getting disk {name}", vm))
     if "build" in meaning:
         from . import sysprep
 

@@ -9,10 +9,13 @@ taken here belongs to no snapshot in libvirt: which files belong together is in 
 
 from __future__ import annotations
 
+import threading
 import typing as t
+from contextlib import contextmanager
 from xml.etree import ElementTree
 
 from ..hypervisor.connection import Connection
+from ..hypervisor.errors import KvmError
 from .documents.domain import backing
 from .documents.element import Element, document, element
 from .errors import SnapshotError
@@ -22,18 +25,51 @@ from .layers import Chain, Layer
 NO_METADATA, DISK_ONLY, REUSE_EXT, ATOMIC = 1 << 2, 1 << 4, 1 << 5, 1 << 7
 IMAGE_SECURE = 1 << 0  # VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
 SAVE_PAUSED = 1 << 2  # VIR_DOMAIN_SAVE_PAUSED
+LOOK = 0.5  # seconds between two looks at how much is written
+TOTAL, REMAINING = 3, 5  # in what jobInfo returns: dataTotal and dataRemaining of virDomainJobInfo (libvirt-domain.h)
+
+Told = t.Callable[[int, int], None]  # how many bytes are written, of how many
 
 
 def take(
-    connection: Connection, domain: t.Any, layers: t.Sequence[Layer], memory: str, others: t.Iterable[str]
+    connection: Connection,
+    domain: t.Any,
+    layers: t.Sequence[Layer],
+    memory: str,
+    others: t.Iterable[str],
+    progress: Told | None = None,
 ) -> None:
     """Lets a VM write to `layers`, which are made already, and its memory to the file `memory` ("": not).
 
-    `others`: the disks (`vdb`) that stay as they are. All disks of a VM or none. Raises KvmError.
+    `others`: the disks (`vdb`) that stay as they are. All disks of a VM or none. `progress` is told of
+    the memory as it is written. Raises KvmError.
     """
     asked = snapshot_document(layers, memory, others)
     flags = NO_METADATA | REUSE_EXT | ATOMIC | (0 if memory else DISK_ONLY)
-    connection.ask_of(domain, "snapshotCreateXML", asked, flags)
+    with _watched(connection, domain, progress if memory else None):
+        connection.ask_of(domain, "snapshotCreateXML", asked, flags)
+
+
+@contextmanager
+def _watched(connection: Connection, domain: t.Any, progress: Told | None) -> t.Iterator[None]:
+    """Meanwhile `progress` is told how far libvirt's job of the domain is; that it cannot be asked is no error."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while progress is not None and not ended.wait(LOOK):
+            try:
+                job = connection.ask_of(domain, "jobInfo")
+            except KvmError:
+                return
+            progress(job[TOTAL] - job[REMAINING], job[TOTAL])
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(LOOK)
 
 
 def snapshot_document(layers: t.Sequence[Layer], memory: str, others: t.Iterable[str]) -> str:

@@ -16,6 +16,9 @@ from __future__ import annotations
 import json
 import os
 import threading
+import typing as t
+
+STEP = 5  # percent between two reports of one download
 
 
 class Progress:
@@ -38,6 +41,19 @@ class Progress:
                 self._done += 1
                 self._of = max(self._of, self._done)
             self._write({"done": self._done, "of": self._of, "vm": vm, "what": what, "percent": percent})
+
+    def of_bytes(self, what: str, vm: str = "") -> t.Callable[[int, int], None]:
+        """A function that is told how many bytes are there, of how many (0: nobody knows), and reports some."""
+        reported = -1
+
+        def told(have: int, of: int) -> None:
+            nonlocal reported
+            percent = min(100, have * 100 // of // STEP * STEP) if of > 0 else reported
+            if percent != reported:
+                reported = percent
+                self(what, vm, percent)
+
+        return told
 
     def over(self) -> None:
         """There will be no more."""

@@ -171,7 +171,8 @@ class _Taking:
             others = self._devs[vm] - {layer.dev for layer in mine}
             image = self._memory_file(vm) if self._memory else ""
             if mine or image:
-                memory.take(connection, self._domains[vm], mine, image, sorted(others))
+                told = self._prefix.progress.of_bytes("writing memory", vm)
+                memory.take(connection, self._domains[vm], mine, image, sorted(others), told)
 
         with window.quiesced(connection, self._domains, quiesce) as frozen:
             with window.Window(connection, self._domains) as opened:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -17,6 +18,9 @@ if sys.version_info < (3, 11):
 
 from ansible_collections.fleet.hypervisor.plugins.action import lago_prefix as action
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.progress import Progress
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.templates import http
+
+from tests.unit.lago.web import serving
 
 DONE = {"changed": True, "steps": ["domain server: make"], "ansible_job_id": "j1.2", "finished": True, "started": True}
 
@@ -153,3 +157,51 @@ def test_progress_that_cannot_be_written_stops_nothing(tmp_path):
     silent = Progress()
     silent("started")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_is_shown_with_its_percents_while_it_goes_on(play, tmp_path):
+    """A real one, of a server on loopback that breaks off thrice."""
+    data, shown = os.urandom(1 << 20), []
+
+    def work(path):
+        threading.Thread(target=download, args=(path,)).start()
+        return {"ansible_job_id": "j1.2", "results_file": f"{os.path.dirname(path)}/j1.2"}
+
+    def download(path):
+        progress = Progress(path)
+        progress.expect(2)
+        told = progress.of_bytes("getting disk root", "server")
+        with serving() as web:
+            web.files["/root"] = data
+            web.breaks = [len(data) // 4] * 3
+            http.fetch(f"{web.url}/root", str(tmp_path / "root"), progress=told)
+        with open(path, encoding="utf-8") as file:
+            shown.extend(json.loads(line)["percent"] for line in file)
+        progress("disk made", "server")
+        progress("disk made", "server")
+        work.done = True
+        progress.over()
+
+    work.done = False
+    _plugin, _result, seen = play({"pending": True}, work=work)
+    assert shown == sorted(set(shown)) and shown[-1] == 100 and len(shown) > 3
+    assert "    hv1: [                    ]   0% server: getting disk root (100%)" in seen
+    assert len(seen) <= 2 + len(shown)
+
+
+def test_of_percents_that_came_at_once_the_last_is_shown():
+    def command(*_unused):
+        lines = [{"what": "a", "vm": vm, "percent": percent} for percent in (5, 10) for vm in ("x", "y")]
+        return "".join(json.dumps(one) + "\n" for one in [*lines, {"what": "a", "vm": "x", "percent": None}])
+
+    lines = [line.partition("% ")[2] for line in action.Reports("/x", command).new()]
+    assert lines == ["y: a (10%)", "x: a"]
+
+
+def test_a_length_that_nobody_knows_is_not_told(tmp_path):
+    told = Progress(str(tmp_path / "reports")).of_bytes("getting")
+    told(100, 0)
+    assert not (tmp_path / "reports").exists()
+    for have in (0, 1, 60, 999, 1000):
+        told(have, 1000)
+    assert [json.loads(line)["percent"] for line in (tmp_path / "reports").open()] == [0, 5, 95, 100]
