@@ -76,6 +76,11 @@ def mac(prefix: str, domain: str, nic: int) -> str:
     return ":".join(f"{byte:02x}" for byte in (0x52, *_digest(prefix, "mac", domain, str(nic))[:5]))
 
 
+def iscsi_name(domain: str) -> str:
+    """Of a guest as an initiator: Lago's."""
+    return f"iqn.2014-07.org.lago:{domain}"
+
+
 def ula(prefix: str) -> str:
     """The prefix's own fd00::/8 network of length 48 (RFC 4193), for its IPv6 networks of length 64."""
     bits = _digest(prefix, "ula")[:5].hex()

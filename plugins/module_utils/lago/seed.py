@@ -4,7 +4,7 @@
 """Who a guest is, told to it by cloud-init's NoCloud (docs.cloud-init.io, datasources/nocloud): three files on a CD.
 
     meta-data        which instance it is, and its name
-    user-data        users, keys, passwords, what to run
+    user-data        users, keys, passwords, its name as an initiator of iSCSI
     network-config   its interfaces by their MAC addresses (version 2)
 
 All three are JSON, which is YAML too: what has no special letters in it cannot be misread.
@@ -21,6 +21,7 @@ from .errors import SeedError
 from .initfile.model import Domain, InitFile, Net
 
 LABEL = "cidata"
+INITIATOR = "/etc/iscsi/initiatorname.iscsi"
 
 
 def build(
@@ -82,6 +83,13 @@ def _user_data(domain: Domain, keys: t.Sequence[str]) -> dict[str, t.Any]:
         "ssh_pwauth": bool(passwords),
         "users": users,
         "growpart": {"mode": "auto", "devices": ["/"]},
+        "write_files": [
+            {
+                "path": INITIATOR,
+                "content": f"InitiatorName={identity.iscsi_name(domain.name)}\n",
+                "permissions": "0600",
+            }
+        ],
     }
     if passwords:
         data["chpasswd"] = {

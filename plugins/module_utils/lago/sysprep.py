@@ -18,11 +18,11 @@ import typing as t
 
 from . import guestfs
 from .errors import CommandError, LagoError
+from .seed import INITIATOR
 from .utils import run_command
 
 LIMIT = 1800.0  # seconds; libguestfs boots a machine of its own, which is slow without KVM
 MODES = ("enforcing", "permissive", "disabled")
-INITIATOR = "/etc/iscsi/initiatorname.iscsi"
 SECRET = "\0password:"  # marks what must not be seen in a command's words; these have no zero bytes
 
 Words = t.List[str]

@@ -78,7 +78,7 @@ class VM(Guest):
         return [one for nic in self.nics() for one in (nic["ip"], nic["ip6"]) if one]
 
     def iscsi_name(self) -> str:
-        return f"iqn.2014-07.org.lago:{self.spec.name}"
+        return identity.iscsi_name(self.spec.name)
 
     def root_password(self) -> str:
         """What the file says, else what the first disk's template says; "" where neither does."""

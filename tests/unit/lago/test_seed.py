@@ -174,6 +174,12 @@ def test_passwords_only_where_the_file_says_them():
     assert told(**{"ssh-user": "admin"})["user-data"]["users"][2]["lock_passwd"] is True
 
 
+def test_a_guest_has_its_own_name_as_an_initiator_of_iscsi():
+    (file,) = told()["user-data"]["write_files"]
+    assert file["path"] == "/etc/iscsi/initiatorname.iscsi" and file["permissions"] == "0600"
+    assert file["content"] == "InitiatorName=iqn.2014-07.org.lago:vm0\n"
+
+
 def test_interfaces_are_known_by_their_mac_addresses():
     config = told()["network-config"]
     assert config["version"] == 2
