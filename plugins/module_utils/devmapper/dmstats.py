@@ -147,7 +147,7 @@ class DmStats(t.Sequence["DmStatsRegion"]):
         return True
 
     def get_sampling_interval(self) -> float:
-        """Nanoseconds between two samples."""
+        """Seconds between two samples."""
         return self._interval / SECOND
 
     def list(self, program_id: str | None = None) -> bool:

@@ -191,6 +191,7 @@ def test_keys_of_input_that_is_not_understood() -> None:
 
 
 STATUS = [
+    ("delay", "1 2 3", {"waiting_reads": 1, "waiting_writes": 2, "waiting_flushes": 3}),
     ("striped", "2 254:16 254:32 1 AD", {"devices": ["254:16", "254:32"], "health": "AD"}),
     (
         "snapshot",

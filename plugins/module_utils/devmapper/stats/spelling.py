@@ -8,19 +8,21 @@ from __future__ import annotations
 import ctypes
 import re
 
-LIBRARY = "libdevmapper.so.1.02.1"
+LIBRARIES = ("libdevmapper.so.1.02.1", "libdevmapper.so.1.02")  # Debian's name, and Fedora's and everybody else's
 QUOTED_SINCE = (1, 2, 197)
 
 
 def quoted() -> bool:
     """Whether in quotes: libdevmapper 1.02.197 on, and where there is none."""
-    try:
-        library = ctypes.CDLL(LIBRARY)
-        version = ctypes.create_string_buffer(64)
-        library.dm_get_library_version(version, len(version))
-    except (OSError, AttributeError):
-        return True
-    return wants_quotes(version.value.decode("ascii", "replace"))
+    for name in LIBRARIES:
+        try:
+            library = ctypes.CDLL(name)
+            version = ctypes.create_string_buffer(64)
+            library.dm_get_library_version(version, len(version))
+        except (OSError, AttributeError):
+            continue
+        return wants_quotes(version.value.decode("ascii", "replace"))
+    return True
 
 
 def wants_quotes(version: str) -> bool:

@@ -56,6 +56,11 @@ def _striped(words: t.Sequence[str]) -> Status:
     return {"devices": devices, "health": rest[1]}
 
 
+def _delay(words: t.Sequence[str]) -> Status:
+    """Requests that are held back at the moment."""
+    return dict(zip(("waiting_reads", "waiting_writes", "waiting_flushes"), map(int, words)))
+
+
 def _snapshot(words: t.Sequence[str]) -> Status:
     if "/" not in words[0]:
         return {"state": " ".join(words).lower()}  # Invalid, Merge failed, Overflow, Unknown
@@ -179,6 +184,7 @@ def _clone(words: t.Sequence[str]) -> Status:
 
 READERS: t.Dict[str, t.Callable[[t.Sequence[str]], Status]] = {
     "striped": _striped,
+    "delay": _delay,
     "snapshot": _snapshot,
     "snapshot-merge": _snapshot,
     "thin-pool": _thin_pool,
