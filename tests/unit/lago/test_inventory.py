@@ -120,6 +120,19 @@ def test_all_labs_of_a_folder_with_names_groups_and_a_way_in(tmp_path):
     }
 
 
+def test_groups_of_expressions(tmp_path):
+    make(tmp_path / "labs" / "one")
+    text = f"""prefixes: [{tmp_path}/labs]
+groups: {{racked: lago_metadata.rack is defined}}
+keyed_groups: [{{key: ansible_user, prefix: user}}]
+"""
+    done = inventory(tmp_path, text)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["racked"]["hosts"] == ["server"]
+    assert found["user_admin"]["hosts"] == ["server"] and found["user_root"]["hosts"] == ["client"]
+
+
 def test_names_that_two_labs_have_are_refused_until_they_are_told_apart(tmp_path):
     make(tmp_path / "labs" / "one")
     make(tmp_path / "labs" / "two", uuid="f" * 32)
