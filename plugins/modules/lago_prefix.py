@@ -62,7 +62,7 @@ options:
       - V(reverted) takes all VMs back to O(snapshot). They run again if they ran then, with their memory if that was
         saved. What was written since is lost.
       - V(snapshot_absent) forgets O(snapshot). What the VMs and the other snapshots have of it stays with them.
-      - V(collected) copies consoles, and what the init file calls C(artifacts) of each VM, to O(dest).
+      - V(collected) copies consoles, what the init file calls C(artifacts) of each VM, and O(paths) to O(dest).
       - V(exported) writes the lab as one file, O(archive), as it was at one moment. What runs goes on.
       - V(imported) makes a lab of O(archive), stopped, with an id, addresses of hardware and subnets of its own. A lab
         that is there already stays.
@@ -122,6 +122,10 @@ options:
   dest:
     description: Folder on the managed host for what is collected; each VM has one of its own in it.
     type: path
+  paths:
+    description: Files and folders in each VM that V(collected) copies besides its C(artifacts).
+    type: list
+    elements: str
   archive:
     description: File on the managed host, for V(exported), which replaces one that is there, and V(imported).
     type: path
@@ -137,6 +141,23 @@ options:
     description: Whether an imported lab also leases subnets for networks whose subnets its init file says.
     type: bool
     default: false
+  subnet_pools:
+    description:
+      - Where networks that do not say their subnet lease one, the first that is free. Without pools of IPv4 in it,
+        192.168.200.0/24 to 192.168.255.0/24; without those of IPv6, a network of the lab's own.
+      - Without it, as Lago's settings on the managed host say (C(subnet_pools = 10.80.0.0/16 26, fd00:80::/48 64)).
+        What a lab was made with is kept with it, and a network keeps the subnet that it has.
+    type: list
+    elements: dict
+    suboptions:
+      network:
+        description: All addresses of the pool, such as V(10.80.0.0/16).
+        type: str
+        required: true
+      length:
+        description: Length of the subnets that are made of it.
+        type: int
+        required: true
   progress:
     description: A file that is written how far the work is, which the collection's action plugin reads. Not for you.
     type: path
@@ -206,6 +227,7 @@ EXAMPLES = r"""
     path: /var/lib/lago/labs/web
     state: collected
     dest: /var/tmp/web
+    paths: [/var/log/messages]
 
 - name: Nothing of the lab is left
   fleet.hypervisor.lago_prefix:

@@ -35,27 +35,33 @@ class Collected(t.NamedTuple):
     missing: t.Dict[str, str]
 
 
-def collect(prefix: Prefix, dest: str, vms: t.Sequence[str] | None = None) -> dict[str, dict[str, t.Any]]:
+def collect(
+    prefix: Prefix, dest: str, vms: t.Sequence[str] | None = None, paths: t.Sequence[str] = ()
+) -> dict[str, dict[str, t.Any]]:
     """Copies into the folder `dest`, of all VMs or of `vms`; what each gave, as Collected has it.
+
+    `paths`: files and folders of each VM besides its artifacts.
 
     An artifact that a guest does not have, or cannot be asked for, keeps nobody from the others. Raises LagoError for
     a VM that the lab does not have or an artifact that is no path, OSError where `dest` cannot be written.
     """
+    for path in paths:
+        _relative("paths", path)
     env = prefix.virt_env
     chosen = [env.get_vm(name) for name in (env.get_vms() if vms is None else vms)]
     for vm in chosen:
         for path in vm.spec.artifacts:
-            _relative(vm.name(), path)
+            _relative(f"domains.{vm.name()}.artifacts", path)
         os.makedirs(os.path.join(dest, vm.name()), exist_ok=True)
-    done = invoke_in_parallel(lambda vm: _one(vm, os.path.join(dest, vm.name())), chosen)
+    done = invoke_in_parallel(lambda vm: _one(vm, os.path.join(dest, vm.name()), paths), chosen)
     for vm in chosen:
         prefix.progress("artifacts collected", vm=vm.name())
     return {vm.name(): dict(one._asdict()) for vm, one in zip(chosen, done)}
 
 
-def _one(vm: VM, folder: str) -> Collected:
+def _one(vm: VM, folder: str, paths: t.Sequence[str]) -> Collected:
     made = Collected(_console(vm, folder), {}, {})
-    for path in vm.spec.artifacts:
+    for path in dict.fromkeys([*vm.spec.artifacts, *paths]):
         here = os.path.join(folder, _relative(vm.name(), path))
         os.makedirs(os.path.dirname(here), exist_ok=True)
         _clear(here)
@@ -84,9 +90,9 @@ def _console(vm: VM, folder: str) -> str:
     return target
 
 
-def _relative(vm: str, path: str) -> str:
+def _relative(place: str, path: str) -> str:
     """The path below a folder of ours. Raises LagoError."""
     normal = posixpath.normpath(path)
     if not normal.startswith("/") or normal.strip("/").split("/")[0] in ("", CONSOLE):
-        raise LagoError(f"domains.{vm}.artifacts: {path!r} is no path of a file in the guest that can be collected")
+        raise LagoError(f"{place}: {path!r} is no path of a file in the guest that can be collected")
     return normal.lstrip("/")

@@ -24,6 +24,7 @@ DEFAULTS = {
     "libvirt_url": "qemu:///system",
     "libvirt_logs": "/var/log/libvirt/qemu",
     "ssh_user": "root",
+    "subnet_pools": "",  # Lago's (subnets.DEFAULT_POOLS)
 }
 
 _UNSET: t.Any = object()

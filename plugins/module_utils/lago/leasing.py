@@ -28,19 +28,21 @@ LENGTH6 = 64
 Lease = t.Callable[[str, t.Optional[Subnet], t.Sequence[Pool]], Subnet]  # use, the one that is wanted, pools
 
 
-def subnets(uuid: str, spec: InitFile, lease: Lease) -> dict[str, Subnets]:
-    """Of all networks by name. Raises LeaseError."""
-    return {name: _of_net(uuid, net, lease) for name, net in spec.nets.items() if net.type == "nat"}
+def subnets(uuid: str, spec: InitFile, lease: Lease, pools: t.Sequence[Pool] = ()) -> dict[str, Subnets]:
+    """Of all networks by name. `pools`, for the families that they are of, go before Lago's. Raises LeaseError."""
+    pools4, pools6 = ([one for one in pools if one.network.version == version] for version in (4, 6))
+    of = {4: pools4 or DEFAULT_POOLS, 6: pools6 or [pool(identity.ula(uuid), LENGTH6)]}
+    return {name: _of_net(net, lease, of) for name, net in spec.nets.items() if net.type == "nat"}
 
 
-def _of_net(uuid: str, net: Net, lease: Lease) -> Subnets:
+def _of_net(net: Net, lease: Lease, pools: t.Mapping[int, t.Sequence[Pool]]) -> Subnets:
     """A network with IPv6 alone is one that says only `subnet6`."""
     v6 = None
     if net.subnet6 is not None or net.ipv6:
-        v6 = lease(f"{net.name}/6", net.subnet6, [pool(identity.ula(uuid), LENGTH6)])
+        v6 = lease(f"{net.name}/6", net.subnet6, pools[6])
     if net.subnet is None and net.subnet6 is not None and not net.ipv6:
         return Subnets(None, v6)
-    return Subnets(lease(net.name, net.subnet, DEFAULT_POOLS), v6)
+    return Subnets(lease(net.name, net.subnet, pools[4]), v6)
 
 
 class Leases:

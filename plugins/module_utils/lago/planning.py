@@ -17,6 +17,7 @@ from .lab import Lab, addressed, specified
 from .leasing import Lease, Leases, subnets
 from .machine import KVM, Machine
 from .standing import Key, Standing, to_remove
+from .subnets import pools_of
 from .wanted import Detail, Things, line, running
 from .wanted import files as files_of
 from .wish import Wish
@@ -84,7 +85,7 @@ def lab_of(prefix: Prefix, wish: Wish, before: Lab | None, lease: Lease, uuid: s
     machine = _machine(prefix, spec, before)
     uuid = uuid or prefix.uuid
     key = files.first_line(paths.ssh_id_rsa_pub()) or "ssh-rsa to-be-made"
-    addresses = addressed(spec, subnets(uuid, spec, lease))
+    addresses = addressed(spec, subnets(uuid, spec, lease, pools_of(prefix.setting("subnet_pools"))))
     return Lab(uuid, paths, conf, variables, spec, addresses, machine, key)
 
 

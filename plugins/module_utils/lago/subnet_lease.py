@@ -15,13 +15,17 @@ from . import config, host_subnets
 from .errors import LeaseError
 from .initfile.names import Subnet
 from .subnet_store import Claim, Lease, SubnetStore
-from .subnets import DEFAULT_POOLS
+from .subnets import DEFAULT_POOLS, Pool, pools_of
 
 Said = t.Union[str, Subnet]
 
 
 def _store() -> SubnetStore:
     return SubnetStore(config.get("lease_dir"))
+
+
+def _pools() -> t.Sequence[Pool]:
+    return pools_of(config.get("subnet_pools")) or DEFAULT_POOLS
 
 
 def _subnet(said: Said) -> Subnet:
@@ -38,7 +42,7 @@ def is_leasable_subnet(subnet: Said) -> bool:
     found = _subnet(subnet)
     return any(
         found.version == pool.network.version and found.subnet_of(pool.network)  # type: ignore[arg-type]
-        for pool in DEFAULT_POOLS
+        for pool in _pools()
     )
 
 
@@ -47,7 +51,7 @@ def acquire(uuid_path: str, subnet: Said | None = None) -> Subnet:
     wanted = None if subnet is None else _subnet(subnet)
     if wanted is not None and not is_leasable_subnet(wanted):
         raise LeaseError(f"{wanted} does not lie where subnets are leased")
-    return _store().acquire(Claim(uuid_path, wanted, taken=host_subnets.observe))
+    return _store().acquire(Claim(uuid_path, wanted, pools=_pools(), taken=host_subnets.observe))
 
 
 def list_leases(uuid: str | None = None) -> list[Lease]:

@@ -45,6 +45,18 @@ def pool(network: str, length: int) -> Pool:
     return Pool(found, length)
 
 
+def pools_of(text: str) -> list[Pool]:
+    """As the setting subnet_pools has them: `10.80.0.0/16 26, fd00:80::/48 64`. Raises LeaseError."""
+    return [_pool_of(said) for said in map(str.strip, text.split(",")) if said]
+
+
+def _pool_of(said: str) -> Pool:
+    network, _unused, length = said.partition(" ")
+    if not length.strip().isdecimal():
+        raise LeaseError(f"the pool {said}: it takes a network and the length of its subnets, as in 10.80.0.0/16 26")
+    return pool(network, int(length))
+
+
 def first_free(pools: t.Sequence[Pool], taken: t.Sequence[Taken]) -> Subnet:
     """The first subnet of the pools that overlaps nothing that is taken. Raises LeaseError with what is in the way."""
     in_the_way: dict[Taken, None] = {}

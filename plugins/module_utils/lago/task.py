@@ -48,10 +48,16 @@ SPEC = {
     "template_repo": {"type": "path"},
     "snapshot": {"type": "str"},
     "dest": {"type": "path"},
+    "paths": {"type": "list", "elements": "str"},
     "archive": {"type": "path"},
     "standalone": {"type": "bool", "default": False},
     "compress": {"type": "str", "choices": ["gz", "xz"]},
     "new_subnets": {"type": "bool", "default": False},
+    "subnet_pools": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"network": {"type": "str", "required": True}, "length": {"type": "int", "required": True}},
+    },
     "memory": {"type": "bool", "default": False},
     "quiesce": {"type": "bool"},
     "progress": {"type": "path"},
@@ -66,11 +72,17 @@ def run(params: Params, check: bool, hide: t.Callable[[str], None]) -> Result:
         given = _given(params)
         for password in _passwords(given):
             hide(password)
-        said = settings(params)
+        said = {**settings(params), **_pools(params)}
         with Prefix(params["path"], said, progress) as prefix:
             return _result(Task(prefix, params, given, said, check))
     finally:
         progress.over()
+
+
+def _pools(params: Params) -> dict[str, str]:
+    """Where subnets are leased, as Lago's settings say it."""
+    said = params["subnet_pools"]
+    return {} if said is None else {"subnet_pools": ", ".join(f"{one['network']} {one['length']}" for one in said)}
 
 
 def failure(error: Exception) -> Result:

@@ -134,7 +134,7 @@ def collected(task: Task) -> Outcome:
     if task.check:
         return told(task, changes)
     prefix.progress.expect(len(changes))
-    return told(task, changes, {"collected": prefix.collect(dest, vms=names)})
+    return told(task, changes, {"collected": prefix.collect(dest, vms=names, paths=task.params["paths"] or ())})
 
 
 def exported(task: Task) -> Outcome:

@@ -23,6 +23,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.subnets impo
     Taken,
     first_free,
     pool,
+    pools_of,
 )
 
 net = ipaddress.ip_network
@@ -316,3 +317,11 @@ def test_lago_s_functions(tmp_path, owner, monkeypatch):
     assert subnet_lease.list_leases() == []
     assert subnet_lease.is_leasable_subnet("192.168.255.0") and not subnet_lease.is_leasable_subnet("192.168.199.0")
     assert not subnet_lease.is_leasable_subnet("fd00::/64")
+
+
+def test_pools_as_a_setting_has_them():
+    assert pools_of("") == pools_of(" , ") == []
+    assert pools_of("10.80.0.0/16 26,fd00:80::/48  64") == [pool("10.80.0.0/16", 26), pool("fd00:80::/48", 64)]
+    for wrong in ("10.80.0.0/16", "10.80.0.0/16 x", "10.80.0.0/16 -1", "10.80.0.1/16 24", "10.80.0.0/16 31", "x 24"):
+        with pytest.raises(LeaseError, match=f"^the pool {wrong.split()[0]}"):
+            pools_of(wrong)
