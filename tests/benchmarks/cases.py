@@ -15,6 +15,8 @@ class Peer(t.NamedTuple):
     call: Call
     time: float | None = None  # at most so much of the peer's time
     memory: float | None = None  # at most so much of the peer's memory
+    longer: float | None = None  # at most so many seconds beyond the peer's time
+    size: int | None = None  # MB of memory that ours takes at most, whatever the peer's is
 
 
 class Case(t.NamedTuple):

@@ -52,6 +52,12 @@ def wanted(row: Row) -> str:
     if row.peer.memory is not None:
         good = row.ours.memory <= row.peer.memory * row.theirs.memory
         parts.append(f"memory <= {row.peer.memory:.3g} {'met' if good else 'MISSED'}")
+    if row.peer.longer is not None:
+        good = row.ours.seconds - row.theirs.seconds <= row.peer.longer
+        parts.append(f"<= {duration(row.peer.longer)} longer {'met' if good else 'MISSED'}")
+    if row.peer.size is not None:
+        good = row.ours.memory <= row.peer.size * 1024
+        parts.append(f"memory <= {row.peer.size} MB {'met' if good else 'MISSED'}")
     return ", ".join(parts) or "-"
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from cases import Case, Peer, Scale
 
 ROUTES = 10_000
+MEMORY = 150  # MB, of a transaction of as many links
 FEW, MANY = 5, 2  # growth: from a fifth of the bridges to twice as many
 LINEAR = 1.1 * FEW * MANY  # the kernel and Python look things up a little longer where there are many
 
@@ -27,7 +28,7 @@ def cases(scale: Scale) -> list[Case]:
             f"{bridges:,} bridges with address and up in one transaction",
             bare,
             ("transactions", "make_bridges", bridges),
-            (Peer("ip -batch", ("iproute2", "make_bridges", bridges), time=2.0),),
+            (Peer("ip -batch", ("iproute2", "make_bridges", bridges), time=2.0, size=MEMORY),),
             fresh=True,
         ),
         Case(
@@ -78,7 +79,7 @@ def cases(scale: Scale) -> list[Case]:
             f"a second run on {bridges:,} bridges, beside reading them",
             made,
             ("transactions", "nothing_to_do", bridges),
-            (Peer("reading alone", ("transactions", "read_all", bridges)),),
+            (Peer("reading alone", ("transactions", "read_all", bridges), longer=0.05, size=MEMORY),),
         ),
         Case(
             "txn-no-op",
