@@ -112,10 +112,10 @@ class Daemon:
         children = Path(f"/proc/{self._shell.pid}/task/{self._shell.pid}/children").read_text().split()
         wanted = os.readlink(f"/proc/{children[0]}/ns/pid") if children else ""
         found = []
-        for path in Path("/proc").glob("[0-9]*/ns/pid"):
+        for path in Path("/proc").glob("[0-9]*"):  # no further: globbing in one that ends meanwhile is an error
             try:
-                if os.readlink(path) == wanted:
-                    found.append(int(path.parts[2]))
+                if os.readlink(path / "ns" / "pid") == wanted:
+                    found.append(int(path.name))
             except OSError:
                 continue
         return found
