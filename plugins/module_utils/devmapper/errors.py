@@ -45,11 +45,16 @@ class DmRefused(DmError):
     """The kernel refused a command. `command` is its number, `device` what it was about ("" for none)."""
 
     def __init__(self, code: int, command: int, device: str = "", note: str = "") -> None:
-        self.command, self.device = command, device
+        self.command, self.device, self.note = command, device, note
         words = SPECIAL.get((command, code)) or WORDS.get(code) or os.strerror(code)
         about = f"{c.COMMANDS[command].doing} {device}".rstrip() if command in c.COMMANDS else f"command {command}"
         name = errno.errorcode.get(code, str(code))
         super().__init__(code, f"device-mapper: {about}: {name} ({words}){f': {note}' if note else ''}")
+
+    def noted(self, note: str) -> DmRefused:
+        """The same with something more to say."""
+        notes = "; ".join(filter(None, (self.note, note)))
+        return DmRefused(self.errno or errno.EIO, self.command, self.device, notes)
 
 
 class DmDecodeError(DmError):

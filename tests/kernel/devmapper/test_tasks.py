@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pathlib
 import stat
+import subprocess
 import threading
 import time
 
@@ -20,7 +21,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.errors 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.header import Answer, Request
 from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
-from tests.kernel.devmapper.host import DISKS, Host, dmsetup
+from tests.kernel.devmapper.host import DISKS, Host, dmsetup, zero
 
 B, C = DISKS
 LINE = f"0 8064 linear {B} 0"
@@ -308,6 +309,52 @@ def test_deferred_removal_and_its_end(host: Host) -> None:
     while host.device(name) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not host.run(name=name, state="absent")["changed"]
+
+
+def test_who_has_a_disk_that_a_table_wants(host: Host) -> None:
+    name = host.name()
+    subprocess.run(["mkswap", B], check=True, capture_output=True)
+    subprocess.run(["swapon", B], check=True)
+    try:
+        host.run(name=name, table=["0 8 zero"])
+        for given in (name, host.name("new")):
+            with pytest.raises(ChangeFailed, match=rf"EBUSY .*{B} is held by swap space on it"):
+                host.run(name=given, table=[LINE])
+    finally:
+        subprocess.run(["swapoff", B], check=True)
+        zero(B)
+    assert host.table(name) == ["0 8 zero "] and host.device(host.name("new")) is None
+    assert host.run(name=name, table=[LINE])["changed"]
+
+
+def test_who_has_a_part_of_a_disk_that_a_table_wants(host: Host, tmp_path: pathlib.Path) -> None:
+    subprocess.run(["addpart", B, "1", "2048", "65536"], check=True)
+    subprocess.run(["udevadm", "settle"], check=True)
+    try:
+        subprocess.run(["mkfs.ext4", "-q", f"{B}1"], check=True)
+        subprocess.run(["mount", f"{B}1", str(tmp_path)], check=True)
+        try:
+            with pytest.raises(ChangeFailed, match=rf"{B}1, a part of {B}, is held by a mount on {tmp_path}"):
+                host.run(name=host.name(), table=[LINE])
+        finally:
+            subprocess.run(["umount", str(tmp_path)], check=True)
+    finally:
+        subprocess.run(["delpart", B, "1"], check=True)
+        subprocess.run(["udevadm", "settle"], check=True)
+        zero(B, 4096)
+    assert not os.path.exists(f"{B}1")
+
+
+def test_a_removal_goes_on_until_the_holder_leaves(host: Host) -> None:
+    name = host.name()
+    host.run(name=name, table=[LINE])
+    holder = os.open(dm(name), os.O_RDONLY)
+    leaving = threading.Timer(0.3, os.close, [holder])
+    began = time.monotonic()
+    leaving.start()
+    assert host.run(name=name, state="absent", retry=5)["changed"]
+    leaving.join()
+    assert 0.2 < time.monotonic() - began < 5 and host.device(name) is None
 
 
 def test_a_uuid_for_a_device_that_has_none(host: Host) -> None:

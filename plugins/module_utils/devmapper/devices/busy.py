@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who keeps a device from being removed: devices and loop devices on top of it, mounts of all
-namespaces, processes, swap."""
+"""Who keeps a device from being removed, or from carrying another: devices and loop devices on top of it, mounts of
+all namespaces, processes, swap."""
 
 from __future__ import annotations
 
@@ -12,20 +12,50 @@ import typing as t
 
 from ..header import dev_text
 from ..mangle import unmangle
+from ..targets import equality
 
 MOST = 6  # holders in a sentence
+NOBODY = "nobody who shows in /sys or /proc"
 
 
-def holders(dev: int) -> list[str]:
-    """Everybody found, in words. Needs root for other people's processes."""
-    found = [*_devices(dev), *_loops(dev), *_mounts(dev), *_swap(dev), *_processes(dev)]
+def holders(dev: int, of_mapper: bool = True) -> list[str]:
+    """Everybody found, in words. Needs root for other people's processes.
+
+    Without `of_mapper`, no devices of the device-mapper: those share what they stand on.
+    """
+    found = [*_devices(dev, of_mapper), *_loops(dev), *_mounts(dev), *_swap(dev), *_processes(dev)]
     return found[:MOST] + ([f"and {len(found) - MOST} more"] if len(found) > MOST else [])
 
 
-def _devices(dev: int) -> t.Iterator[str]:
+def of_devices(devices: t.Iterable[str]) -> str:
+    """Who has them or their partitions, in a sentence; they are paths or numbers as a table has them."""
+    told = []
+    for device in devices:
+        number = equality.resolved(device)
+        if not equality.NUMBERS.match(number):
+            continue
+        dev = os.makedev(*map(int, number.split(":")))
+        path = equality.device_path(dev)
+        told += [f"{path} is held by {who}" for who in holders(dev, of_mapper=False)]
+        for partition in _partitions(dev):
+            part = f"{equality.device_path(partition)}, a part of {path}"
+            told += [f"{part}, is held by {who}" for who in holders(partition)]
+    return "; ".join(told) or f"they are held by {NOBODY}"
+
+
+def _partitions(dev: int) -> t.Iterator[int]:
+    for path in sorted(glob.glob(f"/sys/dev/block/{dev_text(dev)}/*/partition")):
+        number = equality.NUMBERS.match(_read(os.path.join(os.path.dirname(path), "dev")).strip())
+        if number:
+            yield os.makedev(int(number[1]), int(number[2]))
+
+
+def _devices(dev: int, of_mapper: bool) -> t.Iterator[str]:
     for path in sorted(glob.glob(f"/sys/dev/block/{dev_text(dev)}/holders/*")):
         holder = os.path.basename(path)
         name = _read(f"/sys/block/{holder}/dm/name").strip()
+        if name and not of_mapper:
+            continue
         yield f"the device {unmangle(name)} ({holder}) on top of it" if name else f"the device {holder} on top of it"
 
 

@@ -18,6 +18,7 @@ from ..control import message
 from ..errors import DmError, DmRefused, DmTimeout
 from ..header import Answer, Request
 from ..nodes import Access, Nodes
+from ..targets import equality
 from ..targets.secrets import has_secrets
 from .kernellog import KernelLog
 from .reader import Reader
@@ -75,9 +76,9 @@ class Mapper(Reader):
         self.watchdog.begin(TABLE, name)
         try:
             self._explained(_loading(name, lines, readonly))
-        except DmError:
+        except DmError as error:
             self.watchdog.end(TABLE, name)
-            raise
+            raise self._taken(error, lines)
         found = self.table(name, inactive=True)
         if found is None or [line[:3] for line in found[1]] != [tuple(line[:3]) for line in lines]:
             self._clear(name)
@@ -93,7 +94,7 @@ class Mapper(Reader):
             return (send or self.channel.ask)(request)
         except DmRefused as error:
             said = self.log.said()
-            raise DmRefused(error.errno or errno.EIO, error.command, error.device, said) if said else error
+            raise error.noted(said)
 
     def clear(self, name: str) -> None:
         self._clear(name)
@@ -164,13 +165,21 @@ class Mapper(Reader):
             self.expected[name] = None
 
     def _busy(self, error: DmRefused, name: str) -> DmRefused:
-        from .busy import holders
+        from .busy import NOBODY, holders
 
         state = self.status(name)
         found = holders(state.dev) if state is not None else []
         count = f", open {state.open_count} times" if state is not None else ""
-        who = "; ".join(found) if found else f"nobody who shows in /sys or /proc{count}"
-        return DmRefused(error.errno or errno.EBUSY, error.command, error.device, f"held by {who}")
+        who = "; ".join(found) if found else f"{NOBODY}{count}"
+        return error.noted(f"held by {who}")
+
+    def _taken(self, error: DmError, lines: Lines) -> DmError:
+        """An error of a load that says who has the devices below to himself."""
+        if not isinstance(error, DmRefused) or error.errno != errno.EBUSY:
+            return error
+        from .busy import of_devices
+
+        return error.noted(of_devices(equality.devices(lines)))
 
     def set_geometry(self, name: str, geometry: t.Sequence[int]) -> None:
         self.channel.ask(Request(c.DEV_SET_GEOMETRY, name, payload=b"%d %d %d %d\0" % tuple(geometry)))
