@@ -9,6 +9,7 @@ import errno
 import os
 
 from . import semaphore, udev
+from .dmsettings import SETTINGS
 from .errors import DmError, DmTimeout
 
 PATIENCE = 60.0  # seconds; libdevmapper would wait for ever
@@ -56,8 +57,11 @@ class DmCookie:
     def udev_wait(self, immediate: bool = False, timeout: float = PATIENCE) -> bool:
         """Waits until all events are through, and removes the semaphore.
 
-        With `immediate` returns at once, and tells by `ready` whether they were. Raises DmTimeout, DmError.
+        With `immediate` returns at once, and tells by `ready` whether they were. Where nobody counts down, for no udevd
+        runs or `udev_set_sync_support` has switched it off, it does not wait. Raises DmTimeout, DmError.
         """
+        if not synchronous():
+            return self._given_up()
         semid = self._semid()
         if immediate and semaphore.value(semid) > 1:
             self.ready = 0
@@ -71,6 +75,12 @@ class DmCookie:
         self.ready = 1
         return True
 
+    def _given_up(self) -> bool:
+        if self.value in udev.leaked():
+            semaphore.remove(self._semid())
+        self.ready = 1
+        return True
+
     def _semid(self) -> int:
         """Raises DmError where the cookie is none of the device-mapper, or gone."""
         if self.prefix != udev.COOKIE_MAGIC or not self.base:
@@ -78,8 +88,18 @@ class DmCookie:
         return semaphore.find(self.value)
 
 
+def synchronous() -> bool:
+    """Whether udev is there to be waited for, and meant to be."""
+    return SETTINGS.udev_sync and udev.running()
+
+
 def create() -> DmCookie:
-    """A cookie that one event is outstanding of: the caller's own, which `udev_wait` takes away."""
+    """A cookie that one event is outstanding of: the caller's own, which `udev_wait` takes away.
+
+    An empty one where udev is not waited for.
+    """
+    if not synchronous():
+        return DmCookie()
     while True:
         base = int.from_bytes(os.urandom(2), "big") or 1
         value = udev.COOKIE_MAGIC << 16 | base

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import constants as c
 from . import mangle, udev
-from .dmcookie import DmCookie
+from .dmcookie import DmCookie, synchronous
 from .dmcookie import create as udev_create_cookie
 from .dminfo import DmInfo
 from .dmsettings import SETTINGS
@@ -274,8 +274,8 @@ def udev_set_sync_support(on: bool) -> bool:
 
 
 def udev_get_sync_support() -> bool:
-    """Whether tasks with a cookie wait for udev."""
-    return SETTINGS.udev_sync
+    """Whether tasks with a cookie wait for udev: it runs, and nobody has switched that off."""
+    return synchronous()
 
 
 def udev_set_checking(on: bool) -> bool:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`DmTask` of dmpy: one command, filled in by setters, carried out by `run`, read by getters.
 
-Beyond dmpy it reads tables and status (`get_targets`), waits for events with a deadline (`DM_DEVICE_ARM_POLL`) and
-asks for one target type (`DM_DEVICE_GET_TARGET_VERSION`).
+Beyond dmpy it reads tables and status (`get_targets`), makes the program's control device readable with the next event
+(`DM_DEVICE_ARM_POLL`) and asks for one target type (`DM_DEVICE_GET_TARGET_VERSION`). `DM_DEVICE_WAITEVENT` waits as
+long as it takes: it has no deadline, unlike `Reader.wait` of this library.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import typing as t
 
 from . import constants as c
 from . import mangle, payload, readahead, udev
-from .dmcookie import DmCookie
+from .dmcookie import DmCookie, synchronous
 from .dmcookie import create as create_cookie
 from .dminfo import DmInfo
 from .dmsettings import SETTINGS
@@ -233,9 +234,12 @@ class DmTask:
         return True
 
     def set_cookie(self, cookie: DmCookie, flags: int = 0) -> bool:
-        """udev's rules count the cookie down when they are through; an empty cookie becomes a new one."""
+        """udev's rules count the cookie down when they are through; an empty cookie becomes a new one.
+
+        Where udev is not waited for it stays as it is, and nodes are made here.
+        """
         self._cookie, self._cookie_flags = cookie, flags
-        if not cookie.value and SETTINGS.udev_sync:
+        if not cookie.value:
             cookie.set_value(create_cookie().value)
         return True
 
@@ -351,7 +355,7 @@ class DmTask:
             request = request._replace(name="", dev=0)
         elif request.name and request.dev:
             request = request._replace(dev=0)
-        if cookie is None or not cookie.value:
+        if cookie is None or not cookie.value or not synchronous():
             return self._ask(request)
         from . import semaphore
 
@@ -372,7 +376,7 @@ class DmTask:
     # -- nodes, where udev is not asked to make them
 
     def _nodes(self, answer: Answer) -> None:
-        if self._kind in EVENTS and self._cookie is not None and self._cookie.value and udev.running():
+        if self._kind in EVENTS and self._cookie is not None and self._cookie.value and synchronous():
             return
         nodes = Nodes(SETTINGS.dev_dir)
         if self._kind == DM_DEVICE_REMOVE and not self._request.flags & c.DEFERRED_REMOVE:

@@ -10,12 +10,15 @@ import doctest
 import inspect
 import io
 import os
+import pathlib
+import stat
 import sys
 import time
 import typing as t
 
 import pytest
-from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper import dmpy
+from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper import dmpy, udev
+from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.dmsettings import SETTINGS
 
 from tests.kernel.devmapper.host import DISKS, Host, dmsetup
 
@@ -300,6 +303,44 @@ def test_a_cookie_has_a_deadline(host: Host) -> None:
     semaphore.add(semaphore.find(cookie.value), 1)
     with pytest.raises(dmpy.DmError, match="is not through"):
         cookie.udev_wait(timeout=0.1)
+
+
+@pytest.fixture
+def own_dev(tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
+    """Where dmpy makes nodes, and udev none."""
+    assert dmpy.set_dev_dir(f"{tmp_path}/")
+    yield tmp_path / "mapper"
+    dmpy.set_dev_dir("/dev")
+
+
+def without_udev(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "no udevd":
+        monkeypatch.setattr(udev, "CONTROL", "/run/there/is/none")
+    else:
+        monkeypatch.setattr(SETTINGS, "udev_sync", True)  # as it is in the end
+        assert dmpy.udev_get_sync_support() and dmpy.udev_set_sync_support(False)
+    assert not dmpy.udev_get_sync_support()
+
+
+@pytest.mark.parametrize("how", ["no udevd", "not wanted"])
+def test_nobody_waits_for_an_udev_that_does_not_count(
+    how: str, host: Host, own_dev: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, new, old = host.name(), host.name("new"), dmpy.udev_create_cookie()
+    before = set(udev.leaked())
+    assert old.value in before
+    without_udev(how, monkeypatch)
+    began = time.monotonic()
+    empty = dmpy.udev_create_cookie()
+    assert empty.value == 0 and dmpy.udev_wait(empty) and empty.ready == 1
+    made(name, (0, 8, "zero", ""))
+    assert stat.S_ISBLK(os.stat(own_dev / name).st_mode)
+    run(dmpy.DM_DEVICE_RENAME, name, set_newname=[new], set_cookie=[old])
+    assert os.listdir(own_dev) == [new]
+    assert dmpy.udev_wait(old) and set(udev.leaked()) == before - {old.value}
+    run(dmpy.DM_DEVICE_REMOVE, new, set_cookie=[dmpy.DmCookie()], retry_remove=[])
+    assert os.listdir(own_dev) == []
+    assert time.monotonic() - began < 20
 
 
 def test_one_target_type(host: Host) -> None:
