@@ -15,7 +15,6 @@ Work = t.Callable[[], t.Any]
 Items = t.List[t.Dict[str, t.Any]]
 
 
-RUN = "/run/fleet.hypervisor"
 CLONE_NEWNS, MS_PRIVATE_ALL = 0x20000, 0x44000  # linux/sched.h, linux/mount.h
 
 
@@ -38,14 +37,17 @@ def _task(check: bool = False, **wanted: t.Any) -> t.Callable[[], dict[str, t.An
 
 def _in_memory() -> None:
     """Journals lie in memory, as /run does on a host that was booted; elsewhere it may be on a disk."""
-    os.makedirs(RUN, 0o700, exist_ok=True)
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.lock import BASE
+
+    run = os.path.dirname(BASE)
+    os.makedirs(run, 0o700, exist_ok=True)
     libc = ctypes.CDLL(None, use_errno=True)
     if (
         libc.unshare(CLONE_NEWNS)
         or libc.mount(b"none", b"/", None, MS_PRIVATE_ALL, None)
-        or libc.mount(b"tmpfs", RUN.encode(), b"tmpfs", 0, b"mode=0700")
+        or libc.mount(b"tmpfs", run.encode(), b"tmpfs", 0, b"mode=0700")
     ):
-        raise OSError(ctypes.get_errno(), f"a file system in memory at {RUN}")
+        raise OSError(ctypes.get_errno(), f"a file system in memory at {run}")
 
 
 def _load(**wanted: t.Any) -> None:

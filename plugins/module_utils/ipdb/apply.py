@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import time
 import typing as t
@@ -165,10 +164,10 @@ def send(channel: NetlinkSocket, wave: Wave) -> list[tuple[Step, Exception]]:
 
 def _explained(step: Step, error: NetlinkError) -> NetlinkError:
     """With the module of the kind that the kernel does not know."""
-    if step.table != "links" or error.errno != errno.EOPNOTSUPP:
+    if step.table != "links":
         return error
     kind = registry.find(step.lines.after.links.get(step.key, {}).get("kind") or "")
-    return without_module(error, kind.module or kind.name) if kind else error
+    return without_module(error, kind.brought_by) if kind else error
 
 
 def _made(requests: t.Sequence[Request | Deferred]) -> t.Iterator[Request | Alike]:

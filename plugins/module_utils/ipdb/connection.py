@@ -65,12 +65,14 @@ def carrying(channel: NetlinkSocket, picture: Picture, theirs: str, ours: str) -
         ends = ip_bytes(theirs), ip_bytes(ours)
     except ValueError:
         return Carrying()
-    rules = {key: one for key, one in picture.rules.items() if _may_apply(picture, one, *ends)}
+    family = "inet" if len(ends[0]) == 4 else "inet6"
+    of_family = {key: one for key, one in picture.rules.items() if one["family"] == family}
+    rules = {key: one for key, one in of_family.items() if _may_apply(picture, one, *ends)}
     if zone:
         ways = [picture.index_of(zone)]
     else:
         ways = [_way(channel, theirs, None), _way(channel, theirs, ours), *_holders(channel, ours)]
-        ways += _leading(picture, {one.get("table") for one in rules.values()}, ends[0])
+        ways += _leading(picture, family, {one.get("table") for one in rules.values()}, ends[0])
     found: dict[int, None] = {}
     for index in ways:
         _follow(picture, index, found)
@@ -92,7 +94,7 @@ def _holders(channel: NetlinkSocket, ours: str) -> list[int]:
 
 def _may_apply(picture: Picture, rule: t.Mapping[str, t.Any], theirs: bytes, ours: bytes) -> bool:
     """Whether a rule may lead what we send on its way, as far as its addresses tell."""
-    if rule["family"] != ("inet" if len(theirs) == 4 else "inet6") or "action" in rule:
+    if "action" in rule:
         return False
     arrives = rule.get("iif", "lo")  # what we send ourselves comes from lo, or from the VRF that it is sent in
     if arrives != "lo" and picture.links.get(picture.index_of(arrives) or 0, {}).get("kind") != "vrf":
@@ -102,9 +104,8 @@ def _may_apply(picture: Picture, rule: t.Mapping[str, t.Any], theirs: bytes, our
     return _within(ours, rule.get("src"), rule.get("srclen")) and _within(theirs, rule.get("dst"), rule.get("dstlen"))
 
 
-def _leading(picture: Picture, tables: t.Container[t.Any], theirs: bytes) -> list[int | None]:
+def _leading(picture: Picture, family: str, tables: t.Container[t.Any], theirs: bytes) -> list[int | None]:
     """The links by which routes of these tables lead there."""
-    family = "inet" if len(theirs) == 4 else "inet6"
     return [
         hop.get("oif")
         for one in picture.routes.values()

@@ -227,8 +227,9 @@ class IPDB:
     @contextlib.contextmanager
     def _alone(self) -> t.Iterator[None]:
         """Nobody else changes this network meanwhile, which is looked at anew; what others were killed at is ended."""
-        with contextlib.nullcontext() if self.mode == "snapshot" else locked(self._task.folder):
+        with contextlib.ExitStack() as held:
             if self.mode != "snapshot":
+                held.enter_context(locked(self._task.folder))
                 clear_the_way(self._task)
             self.refresh()
             yield

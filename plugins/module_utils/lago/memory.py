@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from xml.etree import ElementTree
 
 from ..hypervisor.connection import Connection
@@ -46,17 +46,17 @@ def take(
     """
     asked = snapshot_document(layers, memory, others)
     flags = NO_METADATA | REUSE_EXT | ATOMIC | (0 if memory else DISK_ONLY)
-    with _watched(connection, domain, progress if memory else None):
+    with _watched(connection, domain, progress) if memory and progress else nullcontext():
         connection.ask_of(domain, "snapshotCreateXML", asked, flags)
 
 
 @contextmanager
-def _watched(connection: Connection, domain: t.Any, progress: Told | None) -> t.Iterator[None]:
+def _watched(connection: Connection, domain: t.Any, progress: Told) -> t.Iterator[None]:
     """Meanwhile `progress` is told how far libvirt's job of the domain is; that it cannot be asked is no error."""
     ended = threading.Event()
 
     def watch() -> None:
-        while progress is not None and not ended.wait(LOOK):
+        while not ended.wait(LOOK):
             try:
                 job = connection.ask_of(domain, "jobInfo")
             except KvmError:

@@ -67,6 +67,11 @@ class Kind(t.NamedTuple):
     change: t.Callable[[Options, Options], Options] = _the_wanted
     by_rtnetlink: bool = True
 
+    @property
+    def brought_by(self) -> str:
+        """The kernel module; most have the name of their kind."""
+        return self.module or self.name
+
 
 @functools.lru_cache(maxsize=None)
 def link_options(table: Table) -> t.FrozenSet[str]:

@@ -48,7 +48,7 @@ def plan_creation(mine: LinkPlan) -> None:
         return [link.delete(place.index(name), name)]
 
     words = f"create {kind.name}" + (f" on {want.link}" if want.link else "")
-    mine.changes.add(waves.BUILD, words, Step(want.netns, do, kind.module or kind.name), Step(want.place, undo))
+    mine.changes.add(waves.BUILD, words, Step(want.netns, do, kind.brought_by), Step(want.place, undo))
     if mine.aside:
         _rename(mine, mine.aside, want.name)
 
