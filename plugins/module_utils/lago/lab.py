@@ -59,7 +59,11 @@ def addressed(spec: InitFile, subnets: t.Mapping[str, Subnets]) -> dict[str, Add
 
 def _check(place: str, domain: Domain) -> None:
     if domain.type == "ova":
-        raise InitFileError(f"{place}.type", "an OVA has to be unpacked before: its disks as type file, make_a_copy")
+        raise InitFileError(
+            f"{place}.type",
+            f"an OVA is not taken: unpack {domain.url} (tar xf), make qcow2 of its disks (qemu-img convert -O qcow2), "
+            "and name these under disks, as {type: file, path: .., format: qcow2, make_a_copy: true}",
+        )
 
 
 def _with_known(net: Net, spec: InitFile, known: t.Mapping[str, str]) -> Net:

@@ -110,6 +110,7 @@ def things(prefix: Prefix, standing: Standing, wish: Wish, before: Lab | None, a
     have = {key: _detail(thing) for key, thing in standing.things.items() if key[0] in PLANNED}
     up, nets = _up(have, wish, before, after)
     want = _without_templates(files_of(after), have)
+    _check_tools(have, want)
     on = running(after, up)
     want.update({key: one for key, one in on.items() if key[0] == "domain" or nets})
     alive = _alive(prefix) if any(key[0] in IN_LIBVIRT for key in have) else set()
@@ -117,6 +118,15 @@ def things(prefix: Prefix, standing: Standing, wish: Wish, before: Lab | None, a
         key for key in have if key in want and key[0] in IN_LIBVIRT and (key[0], have[key].get("uuid")) not in alive
     ]
     return {key: one for key, one in have.items() if key not in dead}, want
+
+
+def _check_tools(have: Things, want: Things) -> None:
+    """Of disks that are to be built: a tool that is missing is told before a template is downloaded."""
+    for key, one in want.items():
+        if "build" in one["is"] and (key not in have or have[key].get("is") != one["is"]):
+            from . import sysprep
+
+            sysprep.demand(key[1], one["is"]["build"])
 
 
 def _detail(thing: t.Any) -> Detail:

@@ -12,7 +12,9 @@ each is a list of words for virt-sysprep:
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import shutil
 import tempfile
 import typing as t
 
@@ -24,6 +26,12 @@ from .utils import run_command
 LIMIT = 1800.0  # seconds; libguestfs boots a machine of its own, which is slow without KVM
 MODES = ("enforcing", "permissive", "disabled")
 SECRET = "\0password:"  # marks what must not be seen in a command's words; these have no zero bytes
+PACKAGE = "guestfs-tools"
+# Options of virt-customize whose value has a password, or names a file that has it (virt-customize(1), "SELECTORS").
+WITH_PASSWORD = {
+    "root-password": re.compile(r"((?:locked:)?)password:(.+)", re.DOTALL),
+    "password": re.compile(r"([^:]+:(?:locked:)?)password:(.+)", re.DOTALL),
+}
 
 Words = t.List[str]
 
@@ -88,18 +96,17 @@ def sysprep(disk: str, mods: t.Iterable[Words], form: str, relabel: bool = False
     """
     words = [word for mod in mods for word in mod]
     more = ["--selinux-relabel"] if relabel else []
-    with tempfile.TemporaryDirectory(prefix="lago-sysprep-") as folder:
-        said = [_hidden(word, folder, number) for number, word in enumerate(words)]
-        _run(kind, "virt-sysprep", f"--format={form}", "-a", disk, *more, "--operations", "customize", *said)
+    _run(kind, "virt-sysprep", f"--format={form}", "-a", disk, *more, "--operations", "customize", *words)
 
 
 def _hidden(word: str, folder: str, number: int) -> str:
-    if not word.startswith(SECRET):
+    before, mark, secret = word.partition(SECRET)
+    if not mark:
         return word
     path = os.path.join(folder, str(number))
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(word[len(SECRET) :] + "\n")
-    return f"file:{path}"
+        file.write(secret + "\n")
+    return f"{before}file:{path}"
 
 
 def build(disk: str, form: str, steps: t.Iterable[t.Mapping[str, t.Any]], key: str, kind: str = "") -> None:
@@ -114,6 +121,15 @@ def build(disk: str, form: str, steps: t.Iterable[t.Mapping[str, t.Any]], key: s
             _run(kind, tool, f"--format={form}", "-a", disk, *customize_words(options, key))
 
 
+def demand(disk: str, steps: t.Iterable[t.Mapping[str, t.Any]]) -> None:
+    """Before anything is made: that `build` can be carried out here, as far as that shows. Raises LagoError."""
+    for step in steps:
+        for tool, options in step.items():
+            customize_words(options, "")
+            if not shutil.which(tool):
+                raise LagoError(f"building the disk {disk}: {tool}, of the package {PACKAGE}, is not on this host")
+
+
 def customize_words(options: t.Mapping[str, t.Any], key: str) -> Words:
     """{"touch": ["/a", "/b"], "update": "", "ssh-inject": ""} as words; an empty `ssh-inject` is root's, with `key`."""
     words: Words = []
@@ -124,15 +140,22 @@ def customize_words(options: t.Mapping[str, t.Any], key: str) -> Words:
             if option == "ssh-inject" and not one:
                 words += add_ssh_key(key)
             else:
-                words += [f"--{option}", *([str(one)] if one not in ("", None, True) else [])]
+                words += [f"--{option}", *([_marked(option, str(one))] if one not in ("", None, True) else [])]
     return words
 
 
+def _marked(option: str, value: str) -> str:
+    found = WITH_PASSWORD[option].fullmatch(value) if option in WITH_PASSWORD else None
+    return f"{found.group(1)}{SECRET}{_line(found.group(2))}" if found else value
+
+
 def _run(kind: str, tool: str, *words: str) -> None:
-    try:
-        done = run_command([tool, "-q", *words], env=guestfs.environment(kind), timeout=LIMIT)
-    except CommandError as error:
-        raise CommandError(f"{error} ({tool} is of the package guestfs-tools)") from None
+    with tempfile.TemporaryDirectory(prefix="lago-sysprep-") as folder:
+        said = [_hidden(word, folder, number) for number, word in enumerate(words)]
+        try:
+            done = run_command([tool, "-q", *said], env=guestfs.environment(kind), timeout=LIMIT)
+        except CommandError as error:
+            raise CommandError(f"{error} ({tool} is of the package {PACKAGE})") from None
     if done.code != 0:
-        said = (done.err or done.out).decode("utf-8", "replace").strip().splitlines()
-        raise CommandError(f"preparing {shlex.quote(words[2])}: {tool} ended with {done.code}: {' '.join(said[-2:])}")
+        lines = (done.err or done.out).decode("utf-8", "replace").strip().splitlines()
+        raise CommandError(f"preparing {shlex.quote(words[2])}: {tool} ended with {done.code}: {' '.join(lines[-2:])}")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import hashlib
 import json
@@ -14,6 +15,8 @@ import traceback
 from pathlib import Path
 
 import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import sysprep
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import LagoError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.templates.store import TemplateStore
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
@@ -103,6 +106,21 @@ def test_a_disk_is_built_by_the_tool_that_the_file_names(
     assert prefix.paths.disk("one", "root", "qcow2") in words
     assert f"root:file:{prefix.paths.ssh_id_rsa_pub()}" in words
     assert words[-5:-1] == ["--touch", "/a", "--touch", "/b"]
+
+
+def test_a_tool_that_is_missing_is_told_before_anything_is_made(
+    host: Host, conf: Conf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = repository(host.folder / "kept")
+    monkeypatch.setattr(sysprep.shutil, "which", lambda _tool: None)
+    built = copy.deepcopy(conf)
+    built["domains"]["one"]["disks"][0]["build"] = [{"virt-customize": {"touch": "/a"}}]
+    prefix = host.prefix()
+    for tried in (prefix.plan, prefix.converge):
+        with pytest.raises(LagoError, match="^building the disk one/root: virt-customize, .*, is not on this host$"):
+            tried(Wish("started", built, template_repo=path))
+    assert not (host.folder / "store").exists()
+    prefix.virt_conf(conf, template_repo=path)
 
 
 def test_what_is_not_said_or_not_there(host: Host, conf: Conf) -> None:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import InitFileError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.initfile.model import Dhcp, Disk, Nic
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.initfile.reading import load, read
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.lab import specified
 
 VARIABLES = {"LAGO_INITFILE_PATH": "/labs", "LAGO_PREFIX_PATH": "/p"}
 
@@ -205,6 +206,24 @@ REFUSED = [
     (f"{SERVER}/groups", [["a"]], f"{VM}.groups[0]: has to be text, not a list"),
     (f"{SERVER}/initrd", "/i", f"{VM}: initrd and cmdline mean something only with kernel"),
     (f"{SERVER}/type", "ova", f"{VM}: type: ova and url go together"),
+    (f"{SERVER}/type", "vmx", f"{VM}.type: has to be one of ova, not 'vmx'"),
+    (f"{SERVER}/disks/0/type", "nbd", f"{VM}.disks[0].type: has to be one of template, empty, file, not 'nbd'"),
+    (f"{SERVER}/disks/0/format", "vmdk", f"{VM}.disks[0].format: has to be one of qcow2, raw, iso, not 'vmdk'"),
+    (
+        f"{SERVER}/disks/0/template_type",
+        "ova",
+        f"{VM}.disks[0].template_type: has to be one of lago, qcow2, not 'ova'",
+    ),
+    (
+        f"{SERVER}/disks/0/build",
+        [{"virt-customize": {}}, {"ansible": {}}],
+        f"{VM}.disks[0].build[1].ansible: is not known; virt-customize is",
+    ),
+    (
+        f"{SERVER}/disks/0/build",
+        [{"virt-customize": ["touch"]}],
+        f"{VM}.disks[0].build[0].virt-customize: has to be a dictionary, not a list",
+    ),
     (
         f"{SERVER}/disks/0/size",
         1,
@@ -266,6 +285,22 @@ def test_what_cannot_be_is_refused_with_its_place(path, value, message):
     with pytest.raises(InitFileError) as caught:
         read(with_change(path, value), VARIABLES)
     assert str(caught.value) == message
+
+
+def test_an_ova_is_refused_with_what_to_do_instead():
+    url = "http://192.0.2.1/x.ova"
+    given = {**LAB, "domains": {"vm0": {"nics": [{"net": "mgmt"}], "type": "ova", "url": url}}}
+    with pytest.raises(InitFileError) as caught:
+        specified(given, VARIABLES)
+    assert str(caught.value) == (
+        f"domains.vm0.type: an OVA is not taken: unpack {url} (tar xf), make qcow2 of its disks (qemu-img convert -O "
+        "qcow2), and name these under disks, as {type: file, path: .., format: qcow2, make_a_copy: true}"
+    )
+    given["domains"]["vm0"] = {
+        "nics": [{"net": "mgmt"}],
+        "disks": [{"type": "file", "path": "/x.qcow2", "format": "qcow2", "make_a_copy": True}],
+    }
+    assert specified(given, VARIABLES).unknown == ()
 
 
 def test_what_is_no_dictionary_at_all():

@@ -231,10 +231,31 @@ def test_what_an_init_file_builds(tool):
         *("-q", "--format=raw", "-a", "/disk", "--ssh-inject", "root:file:/key.pub"),
         *("--touch", "/root/a", "--touch", "/root/b", "--update"),
     ]
+    passwords = {"root-password": ["password:s:1", "locked:password:s2", "random"], "password": "me:password:s3"}
+    sysprep.build("/disk", "raw", [{"virt-customize": passwords}], "/key.pub")
+    said = log.read_text().splitlines()[4:]
+    assert [word.partition("/")[0] for word in said] == [
+        *("--root-password", "file:", "s:1", "--root-password", "locked:file:", "--root-password", "random"),
+        *("--password", "me:file:"),
+    ]
     with pytest.raises(LagoError, match="building /disk: rm is not known; virt-customize is"):
         sysprep.build("/disk", "raw", [{"rm": {}}], "/key.pub")
     with pytest.raises(LagoError, match="'-a /x' cannot be an option"):
         sysprep.customize_words({"-a /x": ""}, "/key.pub")
+
+
+def test_what_is_built_is_looked_at_before_anything_is_made(tool, monkeypatch):
+    tool("virt-customize")
+    steps = [{"virt-customize": {"touch": "/a"}}]
+    sysprep.demand("vm0/root", steps)
+    with pytest.raises(LagoError, match="'-a /x' cannot be an option"):
+        sysprep.demand("vm0/root", [{"virt-customize": {"-a /x": ""}}])
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(
+        LagoError,
+        match="^building the disk vm0/root: virt-customize, of the package guestfs-tools, is not on this host$",
+    ):
+        sysprep.demand("vm0/root", steps)
 
 
 def test_a_tool_that_fails_and_one_that_is_missing(tool, monkeypatch):

@@ -32,6 +32,7 @@ FIELDS = (
 
 FORMATS = {"template": "qcow2", "empty": "qcow2", "file": "raw"}
 LATEST = "latest"
+BUILDERS = ("virt-customize",)
 
 
 def read(place: str, given: t.Any, unknown: list[str]) -> tuple[Disk, ...]:
@@ -71,6 +72,12 @@ def _check(place: str, disk: Disk) -> None:
         raise InitFileError(place, "a disk of type file needs either path or url")
     if disk.type != "file" and disk.cdrom:
         raise InitFileError(f"{place}.format", "only a disk of type file can be an iso")
+    for number, step in enumerate(disk.build):
+        for tool, options in step.items():
+            there = f"{place}.build[{number}].{tool}"
+            if tool not in BUILDERS:
+                raise InitFileError(there, f"is not known; {', '.join(BUILDERS)} is")
+            mapping(there, options)
     if disk.url and not disk.url.startswith(("http://", "https://", "file://")):
         raise InitFileError(f"{place}.url", f"{disk.url!r} begins with neither http://, https:// nor file://")
 
