@@ -27,7 +27,7 @@ import typing as t
 import uuid
 
 from ..netlink.channel import NetlinkSocket
-from ..netlink.netns import NetNS
+from ..netlink.netns import OWN, NetNS
 from ..netlink.rtnl import link
 from . import recovery, transaction
 from .capture import capture
@@ -45,7 +45,7 @@ MODES = ("direct", "implicit", "explicit", "snapshot")
 
 
 class IPDB:
-    """The network of one namespace (its name, path or pid; None: the caller's own).
+    """The network of one namespace (its name, path or pid; None: the one that the caller is in when it is opened).
 
     Interfaces are attributes and keys: `ip.eth0`, `ip["eth0"]`, `ip[2]`. Raises TransactionFailed where the kernel
     refuses (everything is as before then), ValueError for what cannot be meant, LookupError for what is not there;
@@ -58,8 +58,10 @@ class IPDB:
             raise ValueError(f"mode: takes one of {', '.join(MODES)}, not {mode!r}")
         self.mode = mode
         self.netns = netns
-        self._channel = NetlinkSocket(netns=netns)
-        self._task = Task({"netns": netns}, False, self._channel)  # the lock and the journals of the namespace
+        self._own = open(OWN, "rb", buffering=0)  # so that it has a path, wherever the caller is later
+        self._place: str | int = f"/proc/self/fd/{self._own.fileno()}" if netns is None else netns
+        self._channel = NetlinkSocket(netns=self._place)
+        self._task = Task({"netns": self._place}, False, self._channel)  # the lock and the journals of the namespace
         self._picture: Picture = capture(self._channel)
         self._flags: dict[int, int] = self._all_flags() if mode == "snapshot" else {}
         self._interfaces: dict[t.Any, Interface] = {}
@@ -79,6 +81,7 @@ class IPDB:
     def release(self) -> None:
         """Ends it; what is not committed is dropped."""
         self._channel.close()
+        self._own.close()
 
     # Interfaces
 
@@ -289,7 +292,7 @@ class IPDB:
         from ..netlink.events import wait_for
 
         topics = ("link", "address", "route", "rule", "neighbour")
-        return wait_for(lambda: look(self.refresh()), topics, timeout, what, self.netns)
+        return wait_for(lambda: look(self.refresh()), topics, timeout, what, self._place)
 
     @contextlib.contextmanager
     def direct(self, begun: Transaction) -> t.Iterator[None]:

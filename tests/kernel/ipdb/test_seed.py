@@ -320,6 +320,11 @@ def test_waiting(bench: Bench) -> None:
         ip.tap0.wait_ip("10.0.0.1", mask=16, timeout=0.2)
 
 
+def named(bench: Bench) -> IPDB:
+    return ipdb(bench.netns)
+
+
+@pytest.mark.parametrize("opened", [named, open_in])
 @pytest.mark.parametrize(
     ("line", "wait"),
     [
@@ -327,14 +332,25 @@ def test_waiting(bench: Bench) -> None:
         ("ip addr add 10.0.0.1/24 dev tap0", lambda ip: ip.tap0.wait_ip("10.0.0.1", timeout=20)),
     ],
 )
-def test_waiting_for_what_becomes_true_later(bench: Bench, line: str, wait: t.Callable[[IPDB], object]) -> None:
-    with ipdb(bench.netns) as ip:
+def test_waiting_for_what_becomes_true_later(
+    bench: Bench, line: str, wait: t.Callable[[IPDB], object], opened: t.Callable[[Bench], IPDB]
+) -> None:
+    with opened(bench) as ip:
         begin = time.monotonic()
         later = threading.Timer(0.4, bench.ip, [line])
         later.start()
         wait(ip)
         assert 0.4 <= time.monotonic() - begin < 10
         later.join()
+
+
+@pytest.mark.parametrize("opened", [named, open_in])
+def test_what_is_made_by_a_device_file_is_made_where_it_was_opened(
+    bench: Bench, opened: t.Callable[[Bench], IPDB]
+) -> None:
+    with opened(bench) as ip:
+        ip.create(kind="tap", ifname="tap1").commit()
+    assert "tap1" in bench.names()
 
 
 def test_vlans_of_a_port(bench: Bench) -> None:
