@@ -182,6 +182,24 @@ def test_a_stack_is_known_by_whatever_path(host: Host) -> None:
     assert done["changes"] == [f"{low}: load the table", f"{low}: swap the table in", f"{top}: create"]
 
 
+@pytest.mark.parametrize("mangling", ["none", "hex"])
+def test_a_stack_on_a_new_device_with_a_blank_in_its_name(host: Host, mangling: str) -> None:
+    """With `none` the kernel gets the blank itself."""
+    low, top = host.name("lów $1"), host.name("top")
+    path = dm(low).replace(" ", "\\ ")
+    wanted = [{"name": top, "table": [f"0 8192 linear {path} 0"]}, {"name": low, "table": [f"0 8192 linear {B} 0"]}]
+    done = host.apply(devices=wanted, mangling=mangling)
+    assert done["changes"] == [f"{low}: create", f"{top}: create"]
+    assert (done["devices"][1]["path"] == dm(low)) == (mangling == "none")
+    assert os.stat(done["devices"][1]["path"]).st_rdev == os.makedev(*map(int, done["devices"][1]["dev"].split(":")))
+    assert host.device(top)["deps"] == [dm(low)]
+    grown = [{**one, "table": [one["table"][0].replace("8192", "16384")]} for one in wanted]
+    assert host.apply(devices=grown, mangling=mangling)["changed"]
+    gone = host.apply(devices=[{"name": one, "state": "absent"} for one in (low, top)], mangling=mangling)
+    assert gone["changes"] == [f"{top}: remove", f"{low}: remove"]
+    assert not any(one.startswith(host.prefix) for one in os.listdir("/dev/mapper"))
+
+
 def test_reads_go_on_while_a_stack_is_swapped(host: Host) -> None:
     host.run(devices=stack(host, B, 8192))
     stop, errors, reads = threading.Event(), [], []

@@ -57,10 +57,11 @@ def dev(name: str) -> str:
     return f"253:{sum(map(ord, name))}"
 
 
-def plan(wanted: list[dict], *there: Found, check: bool = True) -> t.Any:
+def plan(wanted: list[dict], *there: Found, check: bool = True, mangling: str = "auto") -> t.Any:
     items = [{**{key: about.get("default") for key, about in spec.DEVICE.items()}, **one} for one in wanted]
-    picture = Picture({one.listed.name: one.listed for one in there}, {one.listed.name: one for one in there})
-    return Planner(Notes(), picture, parse_all(items, True, "auto"), check).plan()
+    devices = parse_all(items, True, mangling)
+    listed, known = ({one.listed.name: one.listed for one in there}, {one.listed.name: one for one in there})
+    return Planner(Notes(), Picture(listed, known, [one.name for one in devices]), devices, check).plan()
 
 
 def linear(device: str, length: int = 8) -> Line:
@@ -85,6 +86,16 @@ def test_new_devices_are_made_from_the_lowest_up_in_waves() -> None:
     )
     assert made.review() == ["low: create", "alone: create", "top: create"]
     assert [change.wave for change in made.changes] == [("create", 0), ("create", 0), ("create", 1)]
+
+
+@pytest.mark.parametrize("mangling", ["none", "auto", "hex"])
+@pytest.mark.parametrize("name", ["a b", "Ü$", "a+b"])
+def test_a_new_device_is_known_by_its_path_however_its_name_is_mangled(name: str, mangling: str) -> None:
+    path = f"/dev/mapper/{name}".replace(" ", "\\ ")
+    wanted = [{"name": "top", "table": [f"0 8 linear {path} 0"]}, {"name": name, "table": [ZERO]}]
+    made = plan(wanted, mangling=mangling)
+    assert made.review() == [f"{name}: create", "top: create"]
+    assert [change.wave for change in made.changes] == [("create", 0), ("create", 1)]
 
 
 def test_all_tables_are_accepted_before_any_goes_live() -> None:

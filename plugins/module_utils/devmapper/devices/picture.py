@@ -35,10 +35,10 @@ class Found(t.NamedTuple):
 
 
 class Picture:
-    """`names` has every device of the host, `found` those that were asked for."""
+    """`names` has every device of the host, `found` those that were asked for; `asked` are all names of a task."""
 
-    def __init__(self, names: dict[str, Listed], found: dict[str, Found]) -> None:
-        self.names, self.found = names, found
+    def __init__(self, names: dict[str, Listed], found: dict[str, Found], asked: t.Collection[str] = ()) -> None:
+        self.names, self.found, self.asked = names, found, asked
         self.numbers = {dev_text(one.dev): one.name for one in names.values()}
         self.paths: dict[str, str] = {}
 
@@ -51,7 +51,9 @@ class Picture:
         if not device.startswith(MAPPER):
             return ""
         name = device[len(MAPPER) :]
-        return name if name in self.names else mangle.mangle(name, mangle.HEX if "\\" not in name else mangle.NONE)
+        if name in self.names or name in self.asked:
+            return name
+        return mangle.mangle(name, mangle.HEX if "\\" not in name else mangle.NONE)
 
     def resolve(self, device: str) -> str:
         """`major:minor` of a device as a table has it; as it is where it is not there."""
@@ -78,7 +80,7 @@ def observe(reader: Reader, names: t.Iterable[str], uuids: t.Iterable[str]) -> P
     listed = {one.name: one for one in reader.devices()}
     asked = dict.fromkeys([*names, *filter(None, (reader.name_of(uuid) for uuid in uuids))])
     found = look(reader, [listed[name] for name in asked if name in listed])
-    return Picture(listed, {one.listed.name: one for one in found})
+    return Picture(listed, {one.listed.name: one for one in found}, asked)
 
 
 def look(reader: Reader, listed: t.Sequence[Listed]) -> list[Found]:
