@@ -30,6 +30,7 @@ MODE = 0o711  # QEMU's user comes through to the images, and sees no list of the
 def make_folder(paths: Paths) -> None:
     """The folder itself, for the journal to lie in. Raises LagoError where others' files are in the way, OSError."""
     folder = paths.prefix()
+    missing = _missing(folder)
     try:
         os.makedirs(folder, mode=MODE)
     except FileExistsError:
@@ -37,7 +38,28 @@ def make_folder(paths: Paths) -> None:
             raise LagoError(f"{folder} is no folder") from None
         if not os.path.exists(paths.journal()):
             _check_free(folder)
-    _check_searchable(folder)
+    try:
+        _check_searchable(folder)
+    except LagoError:
+        _remove_empty(missing)
+        raise
+
+
+def _missing(folder: str) -> list[str]:
+    """What makedirs will make of it, the deepest first."""
+    found = []
+    while not os.path.exists(folder):
+        found.append(folder)
+        folder = os.path.dirname(folder)
+    return found
+
+
+def _remove_empty(folders: t.Iterable[str]) -> None:
+    for folder in folders:
+        try:
+            os.rmdir(folder)
+        except OSError:  # somebody has put something into it meanwhile
+            return
 
 
 def _check_free(folder: str) -> None:

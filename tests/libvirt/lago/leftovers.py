@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -15,10 +17,16 @@ from tests.testbed.libvirt.daemon import Daemon
 
 SETTLED = 10.0  # seconds for what ends by itself: dnsmasq's processes, links that the kernel takes away
 
-# Below a daemon's folder: files of libvirt's own that say nothing of labs.
+CGROUPS = Path("/sys/fs/cgroup")
+# machine/qemu-1-vm.libvirt-qemu, machine.slice/machine-qemu\x2d1\x2dvm.scope
+OF_GUEST = re.compile(r"^(machine-)?qemu\b")
+
+# Below a daemon's folder: files of libvirt's own that say nothing of labs. What runs is below run/qemu and run/network;
+# of a network that was stopped, libvirt leaves there the number of its dnsmasq, and an empty folder.
 OWN = re.compile(
-    r"^(lib/(dnsmasq/?$|qemu/(channel|checkpoint|domain|dump|nvram|ram|save|snapshot|channel/target|rdp|varstore)?/?$)"
-    r"|lib/qemu/domain-\d+|cache/|etc/|run/|out$|again$|log/qemu/?$|lib/(boot|filesystems|images|sanlock|secrets)/?$)"
+    r"^(lib/(dnsmasq|qemu(/(channel|checkpoint|domain|dump|nvram|ram|save|snapshot|channel/target|rdp|varstore))?)$"
+    r"|cache/|etc/(?!qemu/)|etc/qemu/(networks|autostart)(/autostart)?$|run/(?!qemu/|network/)|run/network/[^/]+\.pid$"
+    r"|run/network/[^/]+/ports$|out$|again$|cgroup$|log$|log/qemu/?$|lib/(boot|filesystems|images|sanlock|secrets)/?$)"
 )
 LISTS = {
     "domain": ("list", "--all", "--name"),
@@ -30,7 +38,9 @@ LISTS = {
 
 def look(daemon: Daemon, *folders: Path) -> frozenset[str]:
     """All that is there now, a line each; the files of `folders` too."""
-    return frozenset([*_of_libvirt(daemon), *_of_kernel(daemon), *_of_processes(daemon), *_files(daemon, folders)])
+    return frozenset(
+        [*_of_libvirt(daemon), *_of_kernel(daemon), *_of_processes(daemon), *_files(daemon, folders), *_cgroups()]
+    )
 
 
 def check(daemon: Daemon, before: frozenset[str], *folders: Path) -> None:
@@ -92,14 +102,25 @@ def _about(words: list[bytes]) -> str:
 
 
 def _files(daemon: Daemon, folders: t.Sequence[Path]) -> t.Iterator[str]:
+    """Whatever is no folder, sockets too, and folders with nothing in them."""
     for path in sorted(daemon.folder.rglob("*")):
         said = str(path.relative_to(daemon.folder))
-        if path.is_file() and not OWN.match(said):
+        if not OWN.match(said) and _tells(path):
             yield f"file of libvirt {said}"
-    for name in ("etc/qemu", "run/qemu", "run/network"):
-        for path in sorted((daemon.folder / name).rglob("*.xml")) if (daemon.folder / name).is_dir() else ():
-            yield f"file of libvirt {name}/{path.name}"
     for folder in folders:
-        yield from (f"file {path}" for path in sorted(folder.rglob("*")) if not path.is_dir())
-    for group in Path("/sys/fs/cgroup").glob("**/machine*/qemu-*"):
-        yield f"cgroup {group}"
+        yield from (f"file {path}" for path in sorted(folder.rglob("*")) if _tells(path))
+    for path in sorted(Path(tempfile.gettempdir()).glob("lago-*")):
+        yield f"file {path}"
+
+
+def _tells(path: Path) -> bool:
+    try:
+        return path.is_symlink() or not path.is_dir() or not any(path.iterdir())
+    except FileNotFoundError:  # gone meanwhile
+        return False
+
+
+def _cgroups() -> t.Iterator[str]:
+    """Of the whole machine: the namespaces of a libvirtd of the tests' own have its tree too."""
+    for place, names, _files in os.walk(CGROUPS):
+        yield from (f"cgroup {os.path.join(place, name)}" for name in names if OF_GUEST.search(name))

@@ -223,6 +223,10 @@ def test_folders_that_are_in_the_way(host: Host, two: Conf) -> None:
     (host.folder / "closed").mkdir(mode=0o700)
     with pytest.raises(LagoError, match="QEMU's user cannot come through .*closed"):
         host.prefix("closed/lab").virt_conf(two)
+    with pytest.raises(LagoError, match="QEMU's user cannot come through .*closed"):
+        host.prefix("closed/deep/lab").virt_conf(two)
+    assert not list((host.folder / "closed").iterdir())
+    (host.folder / "closed").rmdir()
     assert (host.folder / "kept" / "images" / "mine").read_text() == "precious"
 
 
