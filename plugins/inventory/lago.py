@@ -34,8 +34,9 @@ options:
   hypervisors:
     description:
       - Hosts of an inventory source before this one, whose prefixes are read. Without it, those of this host.
-      - They are reached by SSH as that source says, and their VMs through them. C(ansible_become) there makes the
-        folders be read by C(sudo -n python3).
+      - They are reached by SSH as that source says (variables of theirs and of their groups, also in C(host_vars) and
+        C(group_vars) beside it, as they stand there, without templates), and their VMs through them.
+        C(ansible_become) there makes the folders be read by C(sudo -n python3).
     type: list
     elements: str
     default: []
@@ -84,7 +85,9 @@ import shlex
 import typing as t
 
 from ansible.errors import AnsibleParserError
+from ansible.inventory.helpers import get_group_vars
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.vars.plugins import get_vars_from_inventory_sources
 
 from ..module_utils.lago import prefixes
 from ..module_utils.lago.errors import LagoError
@@ -130,7 +133,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         unknown = [name for name in names if name not in self.inventory.hosts]
         if unknown:
             raise AnsibleParserError(f"hypervisors: no inventory source before this one has {', '.join(unknown)}")
-        return [Jump.of(name, self.inventory.hosts[name].get_vars()) for name in names] or [None]
+        return [Jump.of(name, self._variables(self.inventory.hosts[name])) for name in names] or [None]
+
+    def _variables(self, host: t.Any) -> dict[str, t.Any]:
+        """What the sources before this one say of a host: the nearer to it, the more it counts."""
+        groups, sources = host.get_groups(), self.inventory.processed_sources
+        return {
+            **get_group_vars(groups),
+            **get_vars_from_inventory_sources(self.loader, sources, groups, "all"),
+            **host.get_vars(),
+            **get_vars_from_inventory_sources(self.loader, sources, [host], "all"),
+        }
 
     def _connection(self, machine: Machine, prefix: prefixes.Prefix, jump: Jump | None) -> dict[str, t.Any]:
         key = f"{prefix['path']}/id_rsa"

@@ -183,6 +183,35 @@ def test_labs_of_a_managed_host_are_reached_through_it(tmp_path, monkeypatch):
     assert "no inventory source before this one has kvm7" in one_line(unknown.stderr)
 
 
+def test_hypervisors_are_reached_as_their_groups_say_and_by_sudo(tmp_path, monkeypatch):
+    make(tmp_path / "labs" / "one")
+    folder, log = tmp_path / "bin", tmp_path / "log"
+    folder.mkdir()
+    sudo = f'#!/bin/sh\nprintf "%s/" "$1" >>{tmp_path}/sudo\nshift\nexec "$@"\n'
+    for name, text in (("ssh", SSH.format(python=sys.executable, log=str(log))), ("sudo", sudo)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    hosts = tmp_path / "hosts"
+    hosts.write_text(
+        "[kvm]\nkvm1 ansible_host=h1\nkvm2 ansible_user=you\n[kvm:vars]\nansible_user=me\nansible_become=yes\n"
+    )
+    for name, text in (("group_vars/kvm", "ansible_port: 2222"), ("host_vars/kvm2", "ansible_become: false")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).with_suffix(".yml").write_text(f"{text}\n")
+    text = f"prefixes: ['{tmp_path}/la*']\nhypervisors: [kvm1, kvm2]\nhostname: lago_name ~ '.' ~ lago_hypervisor\n"
+    done = inventory(tmp_path, text, hosts)
+    assert done.returncode == 0, done.stderr
+    asked = [json.loads(line)[4:-1] for line in log.read_text().splitlines()]
+    assert asked == [["-p", "2222", "-l", "me", "--", "h1"], ["-p", "2222", "-l", "you", "--", "kvm2"]]
+    assert (tmp_path / "sudo").read_text() == "-n/", "that of the first alone"
+    found = json.loads(done.stdout)
+    assert sorted(found["web"]["hosts"]) == ["server.kvm1", "server.kvm2"]
+    server = plain(found["_meta"]["hostvars"]["server.kvm2"])
+    assert server["ansible_ssh_private_key_file"] == f"{tmp_path}/.ansible/lago/{UUID}"
+    assert shlex.split(server["ansible_ssh_common_args"])[-1].endswith("-l you -W [%h]:%p -- kvm2")
+
+
 def test_one_that_cannot_be_read_is_passed_over_with_a_warning(tmp_path):
     make(tmp_path / "labs" / "one")
     make(tmp_path / "labs" / "two", "no JSON", uuid="f" * 32)
