@@ -117,10 +117,8 @@ class Guard:
 
     def _carry_out(self) -> None:
         """Makes the changes, when the task that asked for them has ended and its answer is on its way."""
-        until = time.monotonic() + GONE
-        while os.path.exists(f"/proc/{self.owner}") and time.monotonic() < until:
-            self._answer(0.05)
-        self._answer_for(ANSWERED)
+        self._answer_while(lambda: os.path.exists(f"/proc/{self.owner}"), GONE)
+        self._answer_while(lambda: True, ANSWERED)
         with lock.locked(self.mine.folder, LOCK):
             if self._is_over():
                 return
@@ -129,10 +127,11 @@ class Guard:
             except Exception as error:  # it has been taken back, and the journal tells why
                 self._log(f"failed: {error}")
 
-    def _answer_for(self, seconds: float) -> None:
+    def _answer_while(self, so: t.Callable[[], bool], seconds: float) -> None:
+        """For so long, unless it is over: who takes it back waits for our end."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            self._answer(until - time.monotonic())
+        while so() and not self._is_over() and time.monotonic() < until:
+            self._answer(0.05)
 
     def _take_back(self) -> None:
         """Tries again where it is refused: the network may be in the middle of something."""

@@ -58,7 +58,7 @@ class IPDB:
             raise ValueError(f"mode: takes one of {', '.join(MODES)}, not {mode!r}")
         self.mode = mode
         self.netns = netns
-        self._own = open(OWN, "rb", buffering=0)  # so that it has a path, wherever the caller is later
+        self._own = open(OWN, "rb", buffering=0)  # noqa: SIM115 - gives it a path, wherever the caller is later
         self._place: str | int = f"/proc/self/fd/{self._own.fileno()}" if netns is None else netns
         self._channel = NetlinkSocket(netns=self._place)
         self._task = Task({"netns": self._place}, False, self._channel)  # the lock and the journals of the namespace
