@@ -116,7 +116,8 @@ def _boot(session: Path, name: str, image: Path, follow: int | None) -> None:
 def _guard(session: Path, name: str, follow: int) -> None:
     """Leave a process behind that stops the guest when `follow` is gone, however it went."""
     argv = [sys.executable, __file__, f"--session={session.name}", "guard", name, str(follow)]
-    subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    quiet = subprocess.DEVNULL  # it outlives us, and whoever reads what we say waits for no one else
+    subprocess.Popen(argv, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def guard(session: Path, options: argparse.Namespace) -> None:
