@@ -27,8 +27,6 @@ def test_the_readme_tells_of_every_module(name):
     assert re.search(rf"^\| .*`{name}`.* \| ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "page", PAGES, ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_points_at_is_there(page):
     assert [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()] == []
