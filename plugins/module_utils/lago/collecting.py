@@ -82,11 +82,17 @@ def _clear(path: str) -> None:
 
 
 def _console(vm: VM, folder: str) -> str:
-    target = os.path.join(folder, CONSOLE)
-    try:
-        shutil.copyfile(vm.console(), target)
-    except FileNotFoundError:
+    """The oldest first: libvirt's virtlogd begins a new file after so many bytes, and keeps some as .2, .1, .0."""
+    target, path = os.path.join(folder, CONSOLE), vm.console()
+    if not os.path.exists(path):
         return ""
+    older: list[str] = []
+    while os.path.exists(f"{path}.{len(older)}"):
+        older.append(f"{path}.{len(older)}")
+    with open(target, "wb") as whole:
+        for one in [*reversed(older), path]:
+            with open(one, "rb") as part:
+                shutil.copyfileobj(part, whole)
     return target
 
 

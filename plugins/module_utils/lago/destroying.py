@@ -26,7 +26,7 @@ def destroy(prefix: Prefix) -> None:
     """Raises LagoError, KvmError, OSError; what is left then can be destroyed again."""
     if not os.path.isdir(prefix.paths.prefix()):
         return
-    with Journal(prefix.paths.journal()) as journal:
+    with Journal(prefix.paths.journal(), all_goes=True) as journal:
         journal.begin("destroy")
         for things in _waves(to_remove(journal.standing)):
             _remove(prefix, journal, things)

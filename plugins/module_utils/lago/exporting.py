@@ -231,7 +231,7 @@ class _Exporting:
     def _write(self, path: str, made: Manifest) -> None:
         """Only for its owner: it has the lab's private key."""
         mode: t.Any = f"w:{self._compress}"
-        with open(path, "xb", opener=_private) as raw:
+        with files.named(path), open(path, "xb", opener=_private) as raw:
             with tarfile.open(fileobj=raw, mode=mode, format=tarfile.PAX_FORMAT) as archive:
                 text = made.pack()
                 archive.addfile(_member(manifest.NAME, len(text), made.time), io.BytesIO(text))

@@ -19,12 +19,22 @@ BESIDE = ".new-"  # how the names of files begin that are not whole yet
 PAUSE = 0.02  # seconds between two looks at a lock that somebody has
 
 
+@contextmanager
+def named(path: str) -> t.Iterator[None]:
+    """Makes an error of what is done with an open file say which one it is, as the kernel's does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
+
+
 def write_whole(path: str, data: bytes, mode: int = 0o644) -> None:
     """Writes a file beside, and puts it in place of the one at `path` once it is on the disk. Raises OSError."""
     folder = os.path.dirname(path) or "."
     file, beside = tempfile.mkstemp(prefix=BESIDE, dir=folder)
     try:
-        with open(file, "wb") as stream:
+        with named(path), open(file, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fchmod(file, mode)

@@ -264,7 +264,7 @@ def _write(path: str, file: File, stream: t.IO[bytes]) -> None:
     """With holes where there are only zeros."""
     digests = Digests()
     files.remove(path)
-    with open(path, "xb") as target:
+    with files.named(path), open(path, "xb") as target:
         for data in iter(lambda: stream.read(CHUNK), b""):
             digests.update(data)
             if data == ZEROS[: len(data)]:

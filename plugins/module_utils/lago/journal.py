@@ -8,6 +8,7 @@ How a record is written is in records.py, what records mean in standing.py.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -23,16 +24,19 @@ from .records import LARGEST, pack, unpack
 from .standing import Record, Standing, records_of, replay
 
 LONG = 500  # records, after which the end of an action is the time to shorten them
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Journal:
     """The file `path`, made where it is not there; one process at a time has it, and any of its threads writes.
 
-    Raises LockTimeout where another has it, JournalDamaged, OSError.
+    `all_goes`: for who removes everything, also on a full disk, where nothing more is recorded then: what is removed
+    once more does no harm. Raises LockTimeout where another has it, JournalDamaged, OSError.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, all_goes: bool = False) -> None:
         self.path = path
+        self._all_goes, self._silent = all_goes, False
         self._writing = threading.Lock()
         self._file = _open(path)
         try:
@@ -95,7 +99,8 @@ class Journal:
         record = Record(kind, json.loads(json.dumps(fields)))
         with self._writing:
             standing = replay([*records_of(self.standing), record])
-            self._add(pack(len(self.records), record))
+            if not self._silent:
+                self._add(pack(len(self.records), record))
             self.records.append(record)
             self.standing = standing
 
@@ -103,10 +108,13 @@ class Journal:
         """Whole or not at all: on a full disk a torn one would spoil the next."""
         size = os.fstat(self._file).st_size
         try:
-            _write(self._file, line)
-        except OSError:
+            with files.named(self.path):
+                _write(self._file, line)
+        except OSError as error:
             os.ftruncate(self._file, size)
-            raise
+            self._silent = self._all_goes and error.errno in FULL
+            if not self._silent:
+                raise
 
     def _read(self) -> list[Record]:
         """The whole records; a torn one is cut off, which would spoil those that are added."""

@@ -15,15 +15,15 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors impor
 class Guest:
     """A VM with files."""
 
-    def __init__(self, name, files, artifacts=()):
-        self._name, self._files = name, files
+    def __init__(self, name, files, artifacts=(), console="/nowhere"):
+        self._name, self._files, self._console = name, files, str(console)
         self.spec = types.SimpleNamespace(artifacts=tuple(artifacts))
 
     def name(self):
         return self._name
 
     def console(self):
-        return "/nowhere"
+        return self._console
 
     def extract_paths(self, pairs):
         for inside, here in pairs:
@@ -54,3 +54,16 @@ def test_paths_that_have_no_place_are_refused_before_anything_is_made(tmp_path, 
     with pytest.raises(LagoError, match="^paths: .* is no path of a file in the guest that can be collected$"):
         collect(lab(Guest("one", {})), str(tmp_path / "dest"), paths=[path])
     assert not (tmp_path / "dest").exists()
+
+
+def test_a_console_is_whole_also_where_virtlogd_has_begun_new_files(tmp_path):
+    path = tmp_path / "one.console"
+    for text, name in (("first ", ".2"), ("second ", ".1"), ("third ", ".0"), ("fourth", "")):
+        (tmp_path / f"one.console{name}").write_text(text)
+    found = collect(lab(Guest("one", {}, console=path)), str(tmp_path / "dest"))
+    assert (tmp_path / "dest/one/console").read_text() == "first second third fourth"
+    assert found["one"]["console"] == f"{tmp_path}/dest/one/console"
+
+
+def test_what_never_ran_has_no_console(tmp_path):
+    assert collect(lab(Guest("one", {})), str(tmp_path / "dest"))["one"]["console"] == ""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import stat
@@ -150,6 +151,46 @@ def test_a_program_s_mistake_is_refused_before_it_is_written(path):
         with pytest.raises(TypeError), journal.making("disk", "x", detail_that=object()):
             pass
     assert os.stat(path).st_size == 0
+
+
+def full(monkeypatch, after):
+    """A disk with room for so many more records."""
+    writing, left = journals._write, [after]
+
+    def write(file, line):
+        left[0] -= 1
+        if left[0] < 0:
+            os.write(file, line[:10])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        writing(file, line)
+
+    monkeypatch.setattr(journals, "_write", write)
+
+
+def test_a_record_that_does_not_fit_on_the_disk_is_told_and_leaves_no_torn_line(path, monkeypatch):
+    filled(path)
+    full(monkeypatch, 1)
+    with Journal(path) as journal:
+        with pytest.raises(OSError, match=f"No space left on device: '{path}'"), journal.making("disk", "more"):
+            pass
+        before = journal.standing
+    with Journal(path) as journal:
+        assert journal.standing == before
+
+
+@pytest.mark.parametrize("room", range(6))
+def test_who_removes_all_needs_no_room(path, monkeypatch, room):
+    """And who reads the journal after that one was killed, finds all that may be there."""
+    filled(path)
+    full(monkeypatch, room)
+    with Journal(path, all_goes=True) as journal:
+        journal.begin("destroy")
+        for thing in to_remove(journal.standing):
+            with journal.removing(thing.kind, thing.name):
+                pass
+        assert journal.standing.things == {}
+    with Journal(path) as journal:
+        assert len(journal.standing.things) == 3 - max(room - 1, 0) // 2
 
 
 def test_one_at_a_time(path):
