@@ -93,7 +93,7 @@ class ControlDevice:
                 rename(head, name, buffer)
                 try:
                     fcntl.ioctl(self.fd, command, buffer, True)
-                    answer = parse(buffer)
+                    answer = parse(buffer, name)
                 except OSError:
                     yield None
                 else:

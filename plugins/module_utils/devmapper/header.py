@@ -18,7 +18,8 @@ from .errors import DmDecodeError, DmValueError
 
 HEADER = struct.Struct("=3I3Ii3IQ128s129s7x")  # 312 bytes
 START = HEADER.size
-NAME_AT, FROM_NAME = 48, struct.Struct("=128s136s")
+NAME_AT = 48
+DEV_BITS = 0xFFFFFFFF  # 12 of the major, 20 of the minor: the ioctl and os.makedev lay them out alike
 
 
 class Request(t.NamedTuple):
@@ -55,12 +56,12 @@ class Answer(t.NamedTuple):
 
 def huge_encode(dev: int) -> int:
     """A device number as the ioctl has it: 8 low bits of the minor, the major, the rest of the minor."""
-    major, minor = os.major(dev), os.minor(dev)
-    return (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
+    return dev & DEV_BITS
 
 
 def huge_decode(number: int) -> int:
-    return os.makedev(number >> 8 & 0xFFF, (number & 0xFF) | number >> 12 & 0xFFF00)
+    """A device number of the ioctl as os.makedev has it."""
+    return number & DEV_BITS
 
 
 @functools.lru_cache(maxsize=1024)
@@ -96,8 +97,7 @@ def build(request: Request, size: int = 0) -> bytearray:
 
 def rename(head: bytes, name: str, buffer: bytearray) -> None:
     """Makes the buffer a request with that head, up to NAME_AT, about the device `name`. Raises DmValueError."""
-    buffer[:NAME_AT] = head
-    FROM_NAME.pack_into(buffer, NAME_AT, _field(name, c.NAME_LENGTH, "name"), b"")
+    buffer[:START] = head + _field(name, c.NAME_LENGTH, "name").ljust(START - NAME_AT, b"\0")
 
 
 def _field(text: str, limit: int, kind: str) -> bytes:
@@ -109,8 +109,8 @@ def _field(text: str, limit: int, kind: str) -> bytes:
     return raw
 
 
-def parse(data: t.Union[bytes, bytearray]) -> Answer:
-    """What the kernel left in the buffer. Raises DmDecodeError."""
+def parse(data: t.Union[bytes, bytearray], asked: str = "") -> Answer:
+    """What the kernel left in the buffer; `asked`: the name that the request was about. Raises DmDecodeError."""
     if len(data) < START:
         raise DmDecodeError(f"a device-mapper answer of {len(data)} bytes, less than its header")
     one, two, three, size, start, count, opened, flags, event_nr, _pad, dev, name, uuid = HEADER.unpack_from(data)
@@ -124,8 +124,8 @@ def parse(data: t.Union[bytes, bytearray]) -> Answer:
         opened,
         flags,
         event_nr,
-        huge_decode(dev),
-        name.partition(b"\0")[0].decode("utf-8", "surrogateescape"),
+        dev & DEV_BITS,
+        asked or name.partition(b"\0")[0].decode("utf-8", "surrogateescape"),
         uuid.partition(b"\0")[0].decode("utf-8", "surrogateescape"),
-        bytes(memoryview(data)[start:size]),
+        bytes(data[start:size]),
     )

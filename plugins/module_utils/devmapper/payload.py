@@ -107,11 +107,12 @@ def decode_names(answer: Answer) -> list[Listed]:
     if len(data) < NAMED.size:
         return []
     numbered = answer.version >= (4, 37, 0)
+    unpack, head = NAMED.unpack_from, NAMED.size
     try:
         while True:
-            dev, step = NAMED.unpack_from(data, place)
+            dev, step = unpack(data, place)
             if dev:
-                found.append(_listed(data, place + NAMED.size, dev, numbered))
+                found.append(_listed(data, place + head, dev, numbered))
             if step == 0:
                 return found
             if step < NAMED.size:
@@ -128,7 +129,8 @@ def _listed(data: bytes, begin: int, dev: int, numbered: bool) -> Listed:
         return Listed(name, huge_decode(dev), None, "")
     after = (end + 8) & ~7
     event_nr, flags = EVENT.unpack_from(data, after)
-    uuid = _string(data, after + EVENT.size) if flags & c.HAS_UUID else ""
+    begin = after + EVENT.size
+    uuid = data[begin : data.index(0, begin)].decode("utf-8", "surrogateescape") if flags & c.HAS_UUID else ""
     return Listed(name, huge_decode(dev), event_nr, uuid)
 
 

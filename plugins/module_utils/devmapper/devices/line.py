@@ -12,19 +12,20 @@ from .. import mangle
 from ..header import dev_text
 from ..payload import Line
 from ..targets import equality, secrets
+from ..targets.registry import WITH_SECRETS
 from .picture import MAPPER, Found, Picture
 
 
 def target_lines(lines: t.Sequence[Line], picture: Picture) -> list[str]:
     """`start length type arguments`, devices by their paths, without keys."""
-    shown = picture.shown
+    words = picture.words
     return [
-        f"{start} {length} {kind} {arguments(kind, params, shown)}".rstrip() for start, length, kind, params in lines
+        f"{start} {length} {kind} {arguments(kind, params, words)}".rstrip() for start, length, kind, params in lines
     ]
 
 
-def arguments(kind: str, params: str, shown: t.Callable[[str], str]) -> str:
-    return equality.with_devices(secrets.hidden(kind, params), shown)
+def arguments(kind: str, params: str, words: equality.Respelling) -> str:
+    return equality.with_devices(secrets.hidden(kind, params) if kind in WITH_SECRETS else params, words)
 
 
 def state_of(found: Found) -> str:
@@ -70,19 +71,19 @@ def shown(found: Found, picture: Picture) -> dict[str, t.Any]:
         "path": MAPPER + listed.name,
         "dev": dev_text(listed.dev),
         "state": "suspended" if flags & c.SUSPEND else "active",
-        "readonly": bool(flags & c.READONLY),
+        "readonly": flags & c.READONLY != 0,
         "open_count": answer.open_count,
         "event_nr": answer.event_nr,
-        "deferred_remove": bool(flags & c.DEFERRED_REMOVE),
-        "live_table": bool(flags & c.ACTIVE_PRESENT),
-        "inactive_table": bool(flags & c.INACTIVE_PRESENT),
+        "deferred_remove": flags & c.DEFERRED_REMOVE != 0,
+        "live_table": flags & c.ACTIVE_PRESENT != 0,
+        "inactive_table": flags & c.INACTIVE_PRESENT != 0,
         "table": shown_table(live, picture),
     }
 
 
 def shown_table(lines: t.Sequence[Line], picture: Picture) -> list[dict[str, t.Any]]:
-    shown = picture.shown
+    words = picture.words
     return [
-        {"start": start, "length": length, "type": kind, "args": arguments(kind, params, shown).rstrip()}
+        {"start": start, "length": length, "type": kind, "args": arguments(kind, params, words).rstrip()}
         for start, length, kind, params in lines
     ]

@@ -41,6 +41,7 @@ class Picture:
         self.names, self.found, self.asked = names, found, asked
         self.numbers = {dev_text(one.dev): one.name for one in names.values()}
         self.paths: dict[str, str] = {}
+        self.words = equality.Respelling(self.shown)  # of arguments
 
     def by_uuid(self, uuid: str) -> str:
         """The name of the device with that uuid, "" if there is none."""

@@ -36,6 +36,8 @@ class Reader:
     def devices(self, name: str = "", uuid: str = "") -> list[payload.Listed]:
         """All devices, or those whose name and uuid begin so: the kernel looks (Linux 5.12 on), and this after it."""
         found = payload.decode_names(self.channel.ask(Request(c.LIST_DEVICES, name, uuid, flags=c.UUID)))
+        if not name and not uuid:
+            return found
         return [one for one in found if one.name.startswith(name) and one.uuid.startswith(uuid)]
 
     def status(self, name: str) -> Answer | None:

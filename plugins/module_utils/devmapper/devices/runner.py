@@ -119,8 +119,8 @@ def numbered(mapper: Mapper, lines: Lines) -> list[Line]:
             picture.append(Picture({one.name: one for one in mapper.devices()}, {}))
         return picture[0].resolve(word)
 
-    known = equality.once(spell)
-    return [(start, length, kind, equality.with_devices(params, known)) for start, length, kind, params in lines]
+    words = equality.Respelling(spell)
+    return [(start, length, kind, equality.with_devices(params, words)) for start, length, kind, params in lines]
 
 
 def revive(mapper: Mapper, old: Revive) -> None:

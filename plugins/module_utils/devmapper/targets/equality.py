@@ -107,15 +107,22 @@ def once(spell: Resolve) -> Resolve:
     return cached
 
 
-def with_devices(params: str, spell: Resolve) -> str:
-    """The arguments with every device spelt anew; `spell` takes and gives it without backslashes."""
+class Respelling(t.Dict[str, str]):
+    """Words that are devices, each spelt anew once; `spell` takes and gives it without backslashes."""
 
-    def found(match: t.Match[str]) -> str:
-        word = match[0]
-        plain = spell(word if "\\" not in word else grammar.split(word)[0])
-        return grammar.join([plain]) if grammar.SPECIAL.search(plain) else plain
+    def __init__(self, spell: Resolve) -> None:
+        super().__init__()
+        self.spell = spell
 
-    return DEVICES.sub(found, params)
+    def __missing__(self, word: str) -> str:
+        plain = self.spell(word if "\\" not in word else grammar.split(word)[0])
+        self[word] = text = grammar.join([plain]) if grammar.SPECIAL.search(plain) else plain
+        return text
+
+
+def with_devices(params: str, words: Respelling) -> str:
+    """The arguments with every device spelt anew."""
+    return DEVICES.sub(lambda match: words[match[0]], params)
 
 
 def devices(lines: t.Iterable[Line]) -> list[str]:
