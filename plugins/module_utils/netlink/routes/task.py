@@ -33,11 +33,16 @@ def run(params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
 
 
 def _shown(picture: Picture, want: Wanted) -> Route | None:
-    """A route in the keys of `ip -j route`: links by name."""
+    """A route in the keys and values of `ip -j -d route`: links by name, tables as text, metrics in a list."""
     found = picture.routes.get(want.key)
     if found is None:
         return None
-    shown = {name: value for name, value in found.items() if name != "oif"}
+    shown = {**found, "table": str(found["table"])}
+    shown.pop("oif", None)
+    if "metrics" in shown:
+        shown["metrics"] = [shown["metrics"]]
+    if "tos" in shown:
+        shown["tos"] = f"{shown['tos']:#x}"
     if "nexthops" in shown:
         shown["nexthops"] = [{key: value for key, value in hop.items() if key != "oif"} for hop in shown["nexthops"]]
     return shown
