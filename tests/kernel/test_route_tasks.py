@@ -11,7 +11,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.routes im
 from tests.kernel import iproute2
 from tests.kernel.links import filled
 
-OPTIONS = {**spec.ROUTE, "netns": {"type": "str"}, "routes": {"type": "list", "elements": "dict", "options": spec.ROUTE}}
+OPTIONS = {**spec.ROUTE, "netns": {"type": "str"}, "routes": {"type": "list", "options": spec.ROUTE}}
 ROUTES = [
     {"dst": "default", "gateway": "192.0.2.254", "metric": 7},
     {"dst": "198.51.100.0/24", "gateway": "192.0.2.253", "mtu": 9000},
