@@ -36,6 +36,8 @@ class TransactionFailed(Exception):
 
     def __init__(self, step: Step | None, error: Exception, undone: bool, stuck: t.Sequence[str] = ()) -> None:
         self.step, self.error, self.undone, self.stuck = step, error, undone, stuck
+        from .place import place_of
+
         said = f"{place_of(step, error)}{step.what}: {step.how}: {error}" if step else str(error)
         aftermath = "everything was undone" if undone else f"NOT undone: {some(stuck)}"
         super().__init__(f"{said}; {aftermath}")
@@ -56,25 +58,6 @@ class NotAsWanted(Exception):
 def some(words: t.Sequence[str]) -> str:
     more = len(words) - SHOWN
     return ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-# The option of a link's task, by the path of the kernel's attribute.
-OPTIONS = {"ifname": "name", "ifalias": "alias", "txqlen": "txqueuelen"}
-PARTS = {"linkinfo.info_data": "options", "linkinfo.info_slave_data": "port_options"}
-
-
-def place_of(step: Step, error: Exception) -> str:
-    """`interfaces[17].options.id: ` where the kernel told which attribute it does not take."""
-    if not step.where:
-        return ""
-    path = error.ack.attribute or error.ack.missing if isinstance(error, NetlinkError) else ""
-    if not path or step.table != "links":
-        return f"{step.where}: "
-    for prefix, part in PARTS.items():
-        if path.startswith(f"{prefix}."):
-            return f"{step.where}.{part}.{path[len(prefix) + 1 :]}: "
-    first = path.split(".")[0]
-    return f"{step.where}: " if first == "linkinfo" else f"{step.where}.{OPTIONS.get(first, first)}: "
 
 
 class Outcome(t.NamedTuple):

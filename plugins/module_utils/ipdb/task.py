@@ -13,7 +13,7 @@ import typing as t
 from ..netlink.channel import NetlinkSocket
 from ..netlink.errors import NoSuchNamespace
 from . import deadman, recovery, transaction
-from .apply import TransactionFailed, place_of, send
+from .apply import TransactionFailed, send
 from .capture import capture
 from .collecting import uncollected
 from .difference import Impossible, difference
@@ -293,6 +293,8 @@ def _apply_directly(task: Task, plan: Plan) -> Result:
     """Mode direct: each change as it comes, without a way back; what a failure finds done stays done."""
     for wave in plan.waves:
         for step, error in send(task.channel, wave):
+            from .place import place_of
+
             raise Refused(f"{place_of(step, error)}{step.what}: {step.how}: {error}; what was done before it stays")
     return {**plan.told(), **_found(capture(task.channel), plan.after.places)}
 

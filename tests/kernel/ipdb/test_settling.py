@@ -14,6 +14,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import apply
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.picture import Picture
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.channel import NetlinkSocket
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.message import Request
 
 from tests.kernel import iproute2
 from tests.kernel.ipdb import tasks as txn
@@ -86,3 +87,52 @@ def test_the_kernel_names_the_attribute_and_we_the_key_in_the_task(
     ):
         txn.run(netns, interfaces=[{"name": "tap0", "state": "up"}, {**vxlan, "mtu": 20}])
     assert {"vx0"}.isdisjoint(iproute2.indexes(netns))
+
+
+def test_a_gateway_that_the_kernel_does_not_reach_is_named_by_its_words(netns: str) -> None:
+    tap(netns)
+    routes = [{"dst": "192.0.2.0/24", "type": "blackhole"}, {"dst": "198.51.100.0/24", "gateway": "203.0.113.1"}]
+    with pytest.raises(TransactionFailed, match=r"^routes\[1\]\.gateway: .*invalid gateway.*undone$"):
+        txn.run(netns, routes=routes)
+
+
+WAY = {"dst": "198.51.100.0/24", "gateway": "10.0.0.9", "dev": "v0"}
+RULE = {"src": "10.0.0.0/24", "table": "100", "priority": 500}
+
+
+@pytest.mark.parametrize(
+    ("table", "item", "whole", "option"),
+    [
+        ("routes", WAY, b"\x08\0\x05\0", "gateway"),  # struct nlattr: length, RTA_GATEWAY
+        ("routes", WAY, b"\x08\0\x04\0", "dev"),  # RTA_OIF
+        ("rules", RULE, b"\x08\0\x0f\0", "table"),  # FRA_TABLE
+        ("rules", RULE, b"\x08\0\x06\0", "priority"),  # FRA_PRIORITY
+    ],
+)
+def test_the_offset_in_a_route_or_rule_leads_to_the_key_in_the_task(
+    netns: str, monkeypatch: pytest.MonkeyPatch, table: str, item: dict[str, t.Any], whole: bytes, option: str
+) -> None:
+    """An attribute of three bytes, that the kernel's policy wants to have four."""
+    iproute2.pair(netns)
+    iproute2.run(netns, "ip addr add 10.0.0.1/24 dev v0")
+    pack = Request.pack
+    short = b"\x07" + whole[1:]
+    network = (item.get("src") or item["dst"]).partition("/")[0]
+
+    def packed(self: Request, sequence: int, flags: int = 0) -> bytes:
+        ours = self.operation.startswith("RTM_NEW") and network in self.operation
+        request = self._replace(body=self.body.replace(whole, short)) if ours else self
+        return pack(request, sequence, flags)
+
+    monkeypatch.setattr(Request, "pack", packed)
+    other = {"dst": "192.0.2.0/24", "type": "blackhole"} if table == "routes" else {"fwmark": 5, "table": "main"}
+    with pytest.raises(TransactionFailed, match=rf"^{table}\[1\]\.{option}: .*attribute .*undone$"):
+        txn.run(netns, **{table: [other, item]})
+
+
+def test_a_neighbours_address_that_does_not_fit_its_link(netns: str) -> None:
+    """The kernel says what is wrong with it, and gives no offset."""
+    iproute2.pair(netns)
+    neighbours = [{"dst": "10.0.0.9", "dev": "v0", "lladdr": "02:00:00:00"}]
+    with pytest.raises(TransactionFailed, match=r"^neighbours\[0\]: .*undone$"):
+        txn.run(netns, neighbours=neighbours)

@@ -10,11 +10,12 @@ import typing as t
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import spec
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import place_of, some
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import some
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.difference import Impossible, difference
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.ipdb_transaction import filled
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.merging import aligned, replaced
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.picture import KEYS, Picture, keyed
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.place import place_of
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.step import touched
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.wanted import desired
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.errors import ExtAck, NetlinkError
@@ -229,17 +230,38 @@ def test_a_route_that_leads_nowhere_any_more_is_not_wanted() -> None:
     assert len(after.routes) == 2
 
 
+def place(asked: dict[str, t.Any], **ack: str) -> str:
+    """Of an error about the first change that a task with these options asks for."""
+    step = difference(HOST, wanted(**asked))[0][0]
+    return place_of(step, NetlinkError(22, "RTM_NEW", ExtAck(**ack)))
+
+
 def test_the_kernels_attribute_names_the_option() -> None:
-    step = difference(HOST, wanted(interfaces=[{"name": "eth0", "mtu": 9000}]))[0][0]
+    asked = {"interfaces": [{"name": "eth0", "mtu": 9000}]}
+    assert place(asked, attribute="linkinfo.info_data.id") == "interfaces[0].options.id: "
+    assert place(asked, attribute="linkinfo.info_slave_data.cost") == "interfaces[0].port_options.cost: "
+    assert place(asked, attribute="mtu") == "interfaces[0].mtu: "
+    assert place(asked, missing="ifalias") == "interfaces[0].alias: "
+    assert place(asked, attribute="linkinfo") == place(asked) == "interfaces[0]: "
 
-    def place(**ack: str) -> str:
-        return place_of(step, NetlinkError(22, "RTM_NEWLINK", ExtAck(**ack)))
 
-    assert place(attribute="linkinfo.info_data.id") == "interfaces[0].options.id: "
-    assert place(attribute="linkinfo.info_slave_data.cost") == "interfaces[0].port_options.cost: "
-    assert place(attribute="mtu") == "interfaces[0].mtu: "
-    assert place(missing="ifalias") == "interfaces[0].alias: "
-    assert place(attribute="linkinfo") == place() == "interfaces[0]: "
+def test_of_routes_rules_and_neighbours_too() -> None:
+    asked: dict[str, t.Any] = {"routes": [{"dst": "198.51.100.0/24", "gateway": "10.0.0.9", "mtu": 1300}]}
+    assert place(asked, attribute="gateway") == "routes[0].gateway: "
+    assert place(asked, attribute="oif") == "routes[0].dev: "
+    assert place(asked, attribute="metrics.mtu") == "routes[0].mtu: "
+    assert place(asked, attribute="metrics") == place(asked) == "routes[0]: "
+    assert place(asked, message="Nexthop has invalid gateway") == "routes[0].gateway: "
+    assert place(asked, message="Invalid prefsrc address") == "routes[0]: "  # which the task does not give
+    asked = {"rules": [{"sport": "1-9", "dport": "5", "table": "100"}]}
+    assert place(asked, attribute="fwmark") == "rules[0].fwmark: "
+    assert place(asked, message="Invalid sport range") == "rules[0].sport: "
+    assert place(asked, message="Invalid dport range") == "rules[0].dport: "
+    assert place(asked, message="neither sport nor dport") == "rules[0]: "
+    asked = {"neighbours": [{"dst": "10.0.0.9", "dev": "eth0", "lladdr": "02:00:00:00:00:09"}]}
+    assert place(asked, attribute="lladdr") == "neighbours[0].lladdr: "
+    assert place(asked, attribute="ifindex") == "neighbours[0].dev: "
+    assert place(asked, message="Invalid link address") == "neighbours[0]: "
 
 
 def test_objects_of_one_picture_in_another() -> None:
