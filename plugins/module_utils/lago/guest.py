@@ -48,9 +48,14 @@ class Guest:
 
         if not self.ip():
             raise GuestError(f"reaching {self.name()} by SSH: it has no address on the management network")
-        prefix = self.virt_env().prefix
-        user = self.spec.ssh_user or prefix.setting("ssh_user")
-        return Ssh(self.ip(), prefix.paths.ssh_id_rsa(), user, self.name())
+        return Ssh(self.ip(), self.virt_env().prefix.paths.ssh_id_rsa(), self._ssh_user(), self.name())
+
+    def _ssh_user(self) -> str:
+        return self.spec.ssh_user or self.virt_env().prefix.setting("ssh_user")
+
+    def as_root(self, words: t.Sequence[str]) -> list[str]:
+        """A command as root, which the one who logs in can be by sudo without a password, as the seed has it."""
+        return list(words) if self._ssh_user() == "root" else ["sudo", "-n", *words]
 
     def disconnect(self) -> None:
         """Ends the connection that the calls share, as before the guest is gone back to a snapshot."""

@@ -111,8 +111,19 @@ def _network_config(
         if net.mtu:
             config["mtu"] = net.mtu
         config.update(_addressed(net, places.get(number), addresses.get(net.name)))
+        config.update(_domain(net, addresses.get(net.name)))
         ethernets[f"eth{number}"] = config
     return {"version": 2, "ethernets": ethernets}
+
+
+def _domain(net: Net, addresses: Addresses | None) -> dict[str, t.Any]:
+    """systemd-resolved asks for names of .local, which Lago's were, only where their domain is told.
+
+    cloud-init 22 heeds a domain only with a server beside it, so that of DHCP is told once more.
+    """
+    if not net.dns_domain_name or addresses is None or addresses.gw is None:
+        return {}
+    return {"nameservers": {"addresses": [str(addresses.gw)], "search": [net.dns_domain_name]}}
 
 
 def _addressed(net: Net, place: Place | None, addresses: Addresses | None) -> dict[str, t.Any]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Services of a guest, by Lago's names: those of systemd, of SysV's scripts, and of systemd in a container.
 
-`vm` is whatever has a method `ssh(command)` that returns a CommandStatus, and `name()`.
+`vm` is whatever has a method `ssh(command)` that returns a CommandStatus, `as_root(words)`, and `name()`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Service:
             raise GuestError(f"{doing}: there is no such service")
         if found == wanted:
             return
-        done = self._vm.ssh(self._words(verb))
+        done = self._vm.ssh(self._vm.as_root(self._words(verb)))
         if done.code != 0 or self.state() != wanted:
             said = (done.err or done.out).decode("utf-8", "replace").strip() or "it did not change its state"
             raise GuestError(f"{doing}: {said} (exit status {done.code})")

@@ -122,6 +122,9 @@ class Vm:
     def name(self):
         return "vm0"
 
+    def as_root(self, words):
+        return ["sudo", "-n", *words]
+
     def ssh(self, command):
         self.asked.append(" ".join(command))
         found = self.answers.get(self.asked[-1], (1, ""))
@@ -149,11 +152,11 @@ def test_the_state_of_a_service_of_systemd(said, state):
 
 def test_a_service_that_does_not_start():
     off = (0, "LoadState=loaded\nActiveState=inactive\n")
-    vm = Vm({SHOW: off, "/usr/bin/systemctl start -- web": (0, "")})
+    vm = Vm({SHOW: off, "sudo -n /usr/bin/systemctl start -- web": (0, "")})
     with pytest.raises(GuestError, match=r"^start of the service web in vm0: it did not change its state"):
         services._SystemdService(vm, "web").start()
     services._SystemdService(vm, "web").stop()
-    assert vm.asked == [SHOW, "/usr/bin/systemctl start -- web", SHOW, SHOW]
+    assert vm.asked == [SHOW, "sudo -n /usr/bin/systemctl start -- web", SHOW, SHOW]
 
 
 def test_in_a_container_the_same_words_go_through_docker():
@@ -311,7 +314,6 @@ def test_a_tree_becomes_nobody_s(tmp_path):
     assert (tmp_path / "etc/resolv.conf").is_symlink()
     assert (tmp_path / "etc/machine-id").read_text() == "uninitialized\n"
     assert "root=UUID=11111111-2222-3333-4444-555555555555 " in (tmp_path / "boot/grub/grub.cfg").read_text()
-    assert (
-        "system_info: {network: {renderers: [networkd]}}"
-        in (tmp_path / "etc/cloud/cloud.cfg.d/90_lago.cfg").read_text()
-    )
+    cloud = (tmp_path / "etc/cloud/cloud.cfg.d/90_lago.cfg").read_text()
+    assert "\nsystem_info: {network: {renderers: [networkd]}}\n" in cloud
+    assert "\nlocale: C.UTF-8\n" in cloud and (tmp_path / "etc/default/locale").read_text() == "LANG=C.UTF-8\n"

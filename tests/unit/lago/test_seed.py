@@ -207,6 +207,14 @@ def test_without_dhcp_the_management_network_has_the_way_out():
     assert config["eth1"]["dhcp4-overrides"] == {"use-routes": False, "use-dns": False}
 
 
+def test_names_are_looked_for_in_the_lab_s_domain():
+    for more in ({}, {"dhcp": {"start": 9, "end": 20}}):
+        nets = {"mgmt": {"management": True, "dns_domain_name": "lab.local", **more}, "data": {}}
+        config = told(nets=nets)["network-config"]["ethernets"]
+        assert config["eth0"]["nameservers"] == {"addresses": ["10.0.1.1"], "search": ["lab.local"]}
+        assert "nameservers" not in config["eth1"]
+
+
 def test_a_network_without_addresses_is_not_waited_for():
     config = told(nets={"mgmt": {"management": True}, "data": {"type": "bridge"}, "x": {}}, nics=[
         {"net": "mgmt"}, {"net": "x"}])["network-config"]["ethernets"]["eth1"]  # fmt: skip

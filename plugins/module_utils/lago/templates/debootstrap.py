@@ -42,6 +42,7 @@ LIMIT = 3600.0  # seconds for the packages
 PACKAGES = (
     *("systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "initramfs-tools", "iproute2", "systemd-resolved"),
     *("openssh-server", "qemu-guest-agent", "cloud-init", "cloud-guest-utils", "python3", "ca-certificates"),
+    "sudo",
 )
 OLD = {"bullseye": ("systemd-resolved",)}  # what a suite does not have as packages of their own
 
@@ -61,9 +62,12 @@ FILES = {
     "etc/fstab": "UUID={uuid} / ext4 defaults,errors=remount-ro 0 1\n",
     "etc/hostname": "localhost\n",
     "etc/machine-id": "uninitialized\n",  # systemd makes one at the first boot (machine-id(5))
+    "etc/default/locale": "LANG=C.UTF-8\n",  # as cloud-init would have it: there is no locale-gen for another
     "etc/cloud/cloud.cfg.d/90_lago.cfg": (
-        "datasource_list: [NoCloud, None]\nlocale: false\nsystem_info: {{network: {{renderers: [networkd]}}}}\n"
+        "datasource_list: [NoCloud, None]\nlocale: C.UTF-8\nsystem_info: {{network: {{renderers: [networkd]}}}}\n"
     ),
+    # Else it asks no server for names of one label (resolved.conf(5)), such as those of a lab's VMs.
+    "etc/systemd/resolved.conf.d/90_lago.conf": "[Resolve]\nResolveUnicastSingleLabel=yes\n",
     "boot/grub/grub.cfg": GRUB_CFG,
 }
 WANTS = "etc/systemd/system/multi-user.target.wants"
