@@ -15,6 +15,7 @@ from typing import Callable, NamedTuple
 
 import processes
 from errors import TestbedError
+from machine import WAYS_IN
 
 BOOT_LIMIT = 300.0  # seconds; an idle machine needs about 20, and 50 for dom0
 READY_LIMIT = 120.0
@@ -38,7 +39,8 @@ class Guest(NamedTuple):
 def save(guest: Guest) -> None:
     folder = Path(guest.folder)
     host_key = " ".join(Path(guest.image, "host.pub").read_text().split()[:2])
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{guest.port} {host_key}\n")
+    names = ",".join(f"[{host}]:{guest.port}" for host in WAYS_IN)
+    (folder / "known_hosts").write_text(f"{names} {host_key}\n")
     new = folder / "guest.json.new"
     new.write_text(json.dumps(guest._asdict(), indent=1))
     new.rename(folder / "guest.json")

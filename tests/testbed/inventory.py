@@ -9,6 +9,7 @@ import json
 import shlex
 
 from guest import Guest, private_key, ssh_options
+from machine import WAYS_IN
 from recipes import RECIPES
 
 
@@ -25,6 +26,7 @@ def variables(guest: Guest) -> dict[str, object]:
         "ansible_pipelining": True,
         "ansible_python_interpreter": "/usr/bin/python3",
         "testbed_management_nic": "eth0",
+        "testbed_ways_in": WAYS_IN,  # ansible_host: the address of the management NIC that it leads to
         "testbed_nics": [f"eth{index}" for index in range(1, len(recipe.wires) + 1)],
         "testbed_wired_nics": _wired(recipe.wires),
         "testbed_libvirt_uri": "test:///default",  # a node for want of a libvirtd

@@ -16,6 +16,7 @@ from recipes import Recipe
 QEMU = "qemu-system-x86_64"
 MODULES = ("kernel", "initrd")  # of a hypervisor
 TRIES = 5  # ports; each may be taken by somebody else between our look and QEMU's bind
+WAYS_IN = {"127.0.0.1": "10.0.2.15", "127.0.0.2": "10.0.2.16"}  # an address here: the guest's that it leads to
 SETTLED = 0.5  # seconds after which QEMU has bound its ports or ended
 
 
@@ -37,11 +38,15 @@ def argv(recipe: Recipe, name: str, image: Path, folder: Path, port: int) -> lis
         *[word for disk in disks(recipe, folder) for word in _disk(disk.stem, disk)],
         *[
             "-netdev",
-            f"user,id=net0,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
+            ",".join(["user,id=net0,ipv6=off,restrict=on", *_forwarded(port)]),
             *_nic(0),
         ],
         *[word for index, wire in enumerate(recipe.wires, 1) for word in _wired(index, wire)],
     ]
+
+
+def _forwarded(port: int) -> list[str]:
+    return [f"hostfwd=tcp:{here}:{port}-{there}:22" for here, there in WAYS_IN.items()]
 
 
 def _boot(recipe: Recipe, image: Path) -> list[str]:
