@@ -208,8 +208,7 @@ def _route(data: bytes, start: int, end: int) -> Object | None:
     # struct rtmsg: the protocol is its sixth byte (2: kernel, 9: ra, 1: redirect); 0x200 of its flags: a cached route
     if end - start >= 12 and (data[start + 5] in (1, 2, 9) or data[start + 9] & 2):
         return None
-    found = route.decode(data, start, end)
-    return None if found is None or "expires" in found else configured_route(found)
+    return _decode_route(data, start, end)
 
 
 def configured_route(found: Object) -> Object:
@@ -225,6 +224,9 @@ def configured_route(found: Object) -> Object:
     if found["family"] == "inet6" and found.get("metric") == IPV6_METRIC:
         del found["metric"]
     return found
+
+
+_decode_route = route.decoder(lambda found: None if "expires" in found else configured_route(found))
 
 
 def _hop(hop: Object) -> Object:

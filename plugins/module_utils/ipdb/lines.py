@@ -51,6 +51,8 @@ def told(lines: Lines, table: str, key: Key) -> tuple[str, str, str]:
             lines.links[index] = what(lines, table, key), _link(lines, index, False), _link(lines, index, True)
         return lines.links[index]
     was, then = lines.before.table(table).get(key), lines.after.table(table).get(key)
+    if table == "routes" and was is None and then:
+        return _new_route(lines, then)
     label, line = LABELS[table], LINES[table]
     return (
         label(then or was or {}, lines.after if then else lines.before),
@@ -112,6 +114,18 @@ def vlan_words(vlan: Object) -> str:
 
 def _route(one: Object, picture: Picture) -> str:
     return route_line(named(one, picture), None)
+
+
+def _new_route(lines: Lines, one: Object) -> tuple[str, str, str]:
+    """Its name and its line put the destination first, and mostly the rest is that of the route before."""
+    rest = one.copy()
+    dst = rest.pop("dst")
+    if dst == "default":
+        return _route_label(one, lines.after), "", _route(one, lines.after)
+    if rest != lines.route[0]:
+        label, line = _route_label(one, lines.after), _route(one, lines.after)
+        lines.route = rest, label.partition(dst)[2], line[len(dst) :]
+    return f"route {dst}{lines.route[1]}", "", dst + lines.route[2]
 
 
 def named(route: Object, picture: Picture) -> Object:

@@ -41,10 +41,11 @@ def address_key(address: Object) -> Key:
 
 
 def route_key(route: Object) -> Key:
-    family, metric = route["family"], route.get("metric")
+    get, family = route.get, route["family"]
+    metric = get("metric")
     if metric is None:
         metric = IPV6_METRIC if family == "inet6" else 0
-    return family, route.get("table", "main"), route["dst"], metric, route.get("tos", 0), route.get("from", ""), 0
+    return family, get("table", "main"), route["dst"], metric, get("tos", 0), get("from", ""), 0
 
 
 def rule_key(rule: Object) -> Key:
@@ -122,10 +123,16 @@ def keyed(table: str, objects: t.Iterable[Object]) -> Objects:
     found: Objects = {}
     for one in objects:
         key = key_of(one)
-        while table == "routes" and key in found:
-            key = (*key[:-1], key[-1] + 1)
+        if key in found and table == "routes":
+            key = _numbered(key, found)
         found[key] = one
     return found
+
+
+def _numbered(key: Key, found: Objects) -> Key:
+    while key in found:
+        key = (*key[:-1], key[-1] + 1)
+    return key
 
 
 def from_lists(key: t.Any) -> Key:

@@ -15,7 +15,7 @@ Told = t.Tuple[Step, str, str, str]
 
 def told_of(waves: Waves) -> list[Told]:
     """Each step, in order, with the name of its object and the object's lines before and after."""
-    return [(step, *step.told) for wave in waves for step in wave]
+    return [(step, *step.lines.told(step.table, step.key)) for wave in waves for step in wave]
 
 
 def review(told: t.Iterable[Told]) -> list[str]:

@@ -24,6 +24,7 @@ class Lines:
     def __init__(self, before: Picture, after: Picture) -> None:
         self.before, self.after = before, after
         self.links: dict[int, tuple[str, str, str]] = {}  # what is told of links, which are many steps' own
+        self.route: tuple[Object, str, str] = ({}, "", "")  # but for its destination: the last new one, in words
         self._words: t.Any = None
         self._addresses: dict[bool, dict[int, list[Object]]] = {}
 

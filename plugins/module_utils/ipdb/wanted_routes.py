@@ -14,28 +14,30 @@ from ..netlink.routes.wanted import Wanted, WrongRoute, parse_all
 from ..netlink.rtnl import route
 from .capture import configured_route
 from .lines import name
-from .picture import Object, route_key
+from .picture import Key, Object, route_key
 from .wanting import Wanting
 
 
 def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]]) -> None:
     ways = Ways(wanting)
+    there = wanting.table("routes")
+    new: dict[Key, Object] = {}
     alike: dict[int, Object] = {}  # new routes by the identity of what they have in common
     for want in parse_all(items, True):
         key = route_key(want.fields)
-        now = wanting.table("routes").get(key)
+        now = there.get(key)
+        wanting.say("routes", key, want.where)
         if want.state == "absent":
-            wanting.say("routes", key, want.where)
             if now and not differing({**want.fields, "metric": now.get("metric")}, _named(wanting, now, want)):
                 wanting.drop("routes", key)
-            continue
-        wanting.say("routes", key, want.where)
-        if now is None:
+        elif now is None:
             if want.rest is None or id(want.rest) not in alike:
                 alike[id(want.rest)] = _whole(_resolved(wanting, want), ways)
-            wanting.own("routes")[key] = {**alike[id(want.rest)], "dst": want.fields["dst"]}
+            new[key] = {**alike[id(want.rest)], "dst": want.fields["dst"]}
         elif differing(want.fields, _named(wanting, now, want)) or _moves(want, now, ways):
             wanting.put("routes", key, _whole({**kept(now), **_resolved(wanting, want)}, ways))
+    if new:
+        wanting.own("routes").update(new)
 
 
 def _moves(want: Wanted, now: Object, ways: Ways) -> bool:

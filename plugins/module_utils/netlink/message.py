@@ -60,7 +60,7 @@ class Message(t.NamedTuple):
 def split(data: bytes) -> t.Iterator[Message]:
     """The messages of one datagram. Raises NetlinkDecodeError where the framing is broken."""
     start, size = 0, len(data)
-    unpack = HEADER.unpack_from
+    unpack, new = HEADER.unpack_from, tuple.__new__  # as Message(...) does, without a call between
     while start < size:
         if size - start < HEADER_SIZE:
             raise NetlinkDecodeError(f"a netlink message of {size - start} bytes at offset {start}")
@@ -68,7 +68,7 @@ def split(data: bytes) -> t.Iterator[Message]:
         stop = start + length
         if length < HEADER_SIZE or stop > size:
             raise NetlinkDecodeError(f"a netlink message said to have {length} bytes, {size - start} are there")
-        yield Message(kind, flags, sequence, port, start + HEADER_SIZE, stop)
+        yield new(Message, (kind, flags, sequence, port, start + HEADER_SIZE, stop))
         start = (stop + 3) & ~3
 
 

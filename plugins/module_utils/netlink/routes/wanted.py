@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import operator
 import typing as t
 from socket import inet_ntop
 
@@ -50,8 +51,8 @@ def key_of(route: Route) -> Key:
 
 def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool) -> list[Wanted]:
     """Checks routes as a task gives them. Raises WrongRoute."""
-    alike: Alike = {}
-    found = [_parse(item, f"routes[{number}]" if batch else "", alike) for number, item in enumerate(items)]
+    parser = Parser()
+    found = [parser.parse(item, f"routes[{number}]" if batch else "") for number, item in enumerate(items)]
     seen: dict[Key, Wanted] = {}
     for wanted in found:
         first = seen.setdefault(key_of(wanted.fields), wanted)
@@ -62,36 +63,48 @@ def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool) -> list[Wan
     return found
 
 
-# The checked fields of routes that have all but the destination in common, by the family and all that was given.
-Alike = t.Dict[t.Any, Route]
+class Parser:
+    """Routes that have all but the destination in common are checked as one; mostly they follow each other."""
+
+    def __init__(self) -> None:
+        self._others: t.Callable[[t.Any], t.Any] = operator.itemgetter("state")  # all that is given but the destination
+        self._size = 0
+        self._last: t.Any = None  # what the one before had
+        self._rest: Route = {}  # and what was made of it
+        self._alike: dict[t.Any, Route] = {}  # the same of all before it
+
+    def parse(self, item: t.Mapping[str, t.Any], where: str) -> Wanted:
+        """Raises WrongRoute."""
+        dst, family = _destination(item, where)
+        if len(item) != self._size:
+            names = [name for name in item if name != "dst"]
+            self._others, self._size, self._last = operator.itemgetter(*names), len(item), None
+            self._alike.clear()
+        try:
+            given = (family, dst == "default", self._others(item))
+        except KeyError:  # as many, but others
+            return Wanted(where, item["state"], family, _fields(item, dst, family, where))
+        if given != self._last:
+            self._last, self._rest = given, self._checked(given, item, dst, family, where)
+        return Wanted(where, item["state"], family, {**self._rest, "dst": dst}, self._rest)
+
+    def _checked(self, given: t.Any, item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> Route:
+        try:
+            if given not in self._alike:
+                self._alike[given] = _fields(item, dst, family, where)
+            return self._alike[given]
+        except TypeError:  # a list or a dictionary among them
+            return _fields(item, dst, family, where)
 
 
-def _parse(item: t.Mapping[str, t.Any], where: str, alike: Alike) -> Wanted:
-    def at(option: str) -> str:
-        return f"{where}.{option}" if where else option
-
-    given = {key: value for key, value in item.items() if value is not None and key != "state"}
-    if not given.get("dst"):
-        raise WrongRoute(f"{at('dst')}: a route needs a destination, such as 192.0.2.0/24 or default")
-    dst, family = _destination(given, at)
-    del given["dst"]
-    key = family, dst == "default", item["state"], *given.items()
-    try:
-        rest = alike.get(key)
-    except TypeError:  # a list or a dictionary among them
-        return Wanted(where, item["state"], family, _fields(given, item["state"], dst, family, where))
-    if rest is None:
-        rest = alike[key] = _fields(given, item["state"], dst, family, where)
-    return Wanted(where, item["state"], family, {**rest, "dst": dst}, rest)
+def _at(where: str, option: str) -> str:
+    return f"{where}.{option}" if where else option
 
 
-def _fields(given: t.Mapping[str, t.Any], state: str, dst: str, family: str, where: str) -> Route:
+def _fields(item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> Route:
     """What is given beside the destination, checked, as the kernel will show it. Raises WrongRoute."""
-
-    def at(option: str) -> str:
-        return f"{where}.{option}" if where else option
-
-    _check_sense(given, state, at)
+    given = {key: value for key, value in item.items() if value is not None and key != "dst"}
+    _check_sense(given, where)
     fields: Route = {key: given[key] for key in PLAIN if key in given}
     fields.update(dst=dst, family=family)
     if "table" in given:
@@ -112,24 +125,27 @@ def _fields(given: t.Mapping[str, t.Any], state: str, dst: str, family: str, whe
     return _canonical(fields, where)
 
 
-def _destination(given: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> tuple[str, str]:
+def _destination(item: t.Mapping[str, t.Any], where: str) -> tuple[str, str]:
     """The destination as the kernel shows it, and its family."""
-    if given["dst"] == "default":
-        hops = [given, *given.get("nexthops", ())]
-        addresses = [hop.get("gateway") for hop in hops] + [given.get("prefsrc")]
+    dst = item.get("dst")
+    if dst == "default":
+        hops = [item, *(item.get("nexthops") or ())]
+        addresses = [hop.get("gateway") for hop in hops] + [item.get("prefsrc")]
         told = ["inet6" if ":" in address else "inet" for address in addresses if address]
-        return "default", given.get("family") or (told[0] if told else "inet")
+        return "default", item.get("family") or (told[0] if told else "inet")
+    if not dst:
+        raise WrongRoute(f"{_at(where, 'dst')}: a route needs a destination, such as 192.0.2.0/24 or default")
     try:
-        number, raw, length = split(given["dst"])
+        number, raw, length = split(dst)
     except ValueError as error:
-        raise WrongRoute(f"{at('dst')}: {error}") from None
+        raise WrongRoute(f"{_at(where, 'dst')}: {error}") from None
     bits, family = BITS[number], FAMILIES[number]
     host = 0 if length == bits else int.from_bytes(raw, "big") & ((1 << (bits - length)) - 1)
     if host:
         base = Prefix(number, (int.from_bytes(raw, "big") - host).to_bytes(bits // 8, "big"), length)
-        raise WrongRoute(f"{at('dst')}: {given['dst']} is an address in {base}, not a network")
-    if given.get("family", family) != family:
-        raise WrongRoute(f"{at('family')}: {given['dst']} is not of {given['family']}")
+        raise WrongRoute(f"{_at(where, 'dst')}: {dst} is an address in {base}, not a network")
+    if (item.get("family") or family) != family:
+        raise WrongRoute(f"{_at(where, 'family')}: {dst} is not of {item['family']}")
     if length == 0:
         return "default", family
     address = inet_ntop(number, raw)
@@ -155,13 +171,16 @@ def _answered(fields: Route) -> Route:
     return {key: value if key in kept else answer.get(key, value) for key, value in fields.items()}
 
 
-def _check_sense(given: t.Mapping[str, t.Any], state: str, at: t.Callable[[str], str]) -> None:
+def _check_sense(given: t.Mapping[str, t.Any], where: str) -> None:
+    def at(option: str) -> str:
+        return _at(where, option)
+
     ways = [name for name in ("gateway", "nexthops", "nhid") if given.get(name)]
     if len(ways) > 1:
         raise WrongRoute(f"{at(ways[1])}: {ways[0]} is given too, and a route goes one way")
     if given.get("type") in DEVICE_FREE and (ways or given.get("dev")):
         raise WrongRoute(f"{at('type')}: a {given['type']} route leads nowhere, so it has no {(ways or ['dev'])[0]}")
-    if state == "present" and not ways and not given.get("dev") and given.get("type") not in DEVICE_FREE:
+    if given["state"] == "present" and not ways and not given.get("dev") and given.get("type") not in DEVICE_FREE:
         raise WrongRoute(f"{at('gateway')}: a route needs a gateway, a dev, nexthops or a nhid to go by")
     if given.get("metric", 0) < 0 or given.get("metric", 0) > 0xFFFFFFFF:
         raise WrongRoute(f"{at('metric')}: takes 0 to 4294967295, not {given['metric']}")

@@ -263,19 +263,8 @@ def _decode_whole(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
     return route
 
 
+Route = t.Dict[str, t.Any]
 SHARED = (str, int)  # values that routes may share, since nobody can change them
-
-
-@functools.lru_cache(maxsize=4096)
-def _decode_rest(before: bytes, after: bytes) -> tuple[dict[str, t.Any], list[str]] | None:
-    """A route but for its destination, whose attribute's header ends `before`; None where it has parts of its own."""
-    message = before[:-4] + after
-    route = _decode_whole(message, 0, len(message))
-    if route is None:
-        return None
-    flags = route["flags"]
-    return (route, flags) if all(isinstance(value, SHARED) for value in route.values() if value is not flags) else None
-
 
 # Where the kernel puts RTA_DST: after RTA_TABLE (IPv4), or first (IPv6)
 TABLE_HEADER = struct.pack("=HH", 8, 15)
@@ -283,26 +272,58 @@ DST4_HEADER = struct.pack("=HH", 8, 1)
 DST6_HEADER = struct.pack("=HH", 20, 1)
 
 
-def decode(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
-    """One route; None for what is no route of IPv4 or IPv6 (multicast forwarding, MPLS)."""
-    size = end - start
-    if size < RTMSG.size:
-        raise NetlinkDecodeError(f"a route message of {size} bytes")
-    if size >= 28 and data[start + 12 : start + 16] == TABLE_HEADER and data[start + 20 : start + 24] == DST4_HEADER:
-        family, at, stop = AF_INET, start + 24, start + 28
-    elif size >= 32 and data[start + 12 : start + 16] == DST6_HEADER:
-        family, at, stop = AF_INET6, start + 16, start + 32
-    else:
-        return _decode_whole(data, start, end)
-    rest = _decode_rest(data[start:at], data[stop:end]) if data[start] == family else None
-    if rest is None:
-        return _decode_whole(data, start, end)
-    route = rest[0].copy()
-    bits = data[start + 1]
-    address = socket.inet_ntop(family, data[at:stop])
-    route["dst"] = address if bits == BITS[family] else f"{address}/{bits}"
-    route["flags"] = rest[1].copy()
-    return route
+def decoder(shown: t.Callable[[Route], Route | None]) -> t.Callable[[bytes, int, int], Route | None]:
+    """A `decode` that gives what `shown` makes of a route, in place; that may depend on all but the destination.
+
+    It is made once for all routes of a dump that have the rest in common.
+    """
+
+    def whole(data: bytes, start: int, end: int) -> Route | None:
+        route = _decode_whole(data, start, end)
+        return None if route is None else shown(route)
+
+    @functools.lru_cache(maxsize=4096)
+    def common(before: bytes, after: bytes) -> tuple[Route | None, list[str] | None] | None:
+        """What they have in common, with the flags, a list that each has for itself; None if there is more of that.
+
+        `before` ends with the header of the destination's attribute.
+        """
+        message = before[:-4] + after
+        route = whole(message, 0, len(message))
+        flags = route.get("flags") if route else None
+        own = [value for value in (route or {}).values() if value is not flags and not isinstance(value, SHARED)]
+        return None if own else (route, flags)
+
+    def decode(data: bytes, start: int, end: int) -> Route | None:
+        """One route; None for what is no route of IPv4 or IPv6 (multicast forwarding, MPLS)."""
+        size = end - start
+        if size < RTMSG.size:
+            raise NetlinkDecodeError(f"a route message of {size} bytes")
+        first = data[start + 12 : start + 16]
+        if size >= 28 and first == TABLE_HEADER and data[start + 20 : start + 24] == DST4_HEADER:
+            family, at, stop = AF_INET, start + 24, start + 28
+        elif size >= 32 and first == DST6_HEADER:
+            family, at, stop = AF_INET6, start + 16, start + 32
+        else:
+            return whole(data, start, end)
+        found = common(data[start:at], data[stop:end]) if data[start] == family else None
+        if found is None:
+            return whole(data, start, end)
+        rest, flags = found
+        if rest is None:
+            return None
+        route = rest.copy()
+        bits = data[start + 1]
+        address = socket.inet_ntop(family, data[at:stop])
+        route["dst"] = address if bits == BITS[family] else f"{address}/{bits}"
+        if flags is not None:
+            route["flags"] = flags.copy()
+        return route
+
+    return decode
+
+
+decode = decoder(lambda route: route)
 
 
 def dump(
