@@ -6,19 +6,25 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 import signal
+import threading
 import typing as t
 
 import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.connection import Connection
+from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.errors import KvmError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import journal as journal_file
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
+from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
 from tests.libvirt.lago.conftest import Conf, Host, lab
 
 Work = t.Callable[[Prefix], t.Any]
 RECORDS = 100  # more than any of these actions writes
+PARTS = 4  # of an action, between which libvirtd is killed
 
 
 def killed(host: Host, at: int, work: Work) -> bool:
@@ -100,25 +106,63 @@ def gone(host: Host, work: Work) -> None:
     assert not (host.folder / "lab").exists()
 
 
-def test_up_then_destroy(host: Host, conf: Conf) -> None:
-    """Each point of the way up, resumed or removed by turns. What was resumed is destroyed, killed on that way too."""
+def test_up(host: Host, conf: Conf) -> None:
+    """Each point of the way up, resumed or removed by turns."""
     before = host.look()
     count = points(host, up(conf))
-    down = points(host, Prefix.destroy)
-    assert count > 25 and down > 20
-    host.check(before)
+    gone(host, Prefix.destroy)
+    assert count > 25
     for at in range(1, count + 1):
         assert killed(host, at, up(conf))
-        if at % 3 == 0 and at > 2:
+        if at % 3 == 0:
             with Prefix(str(host.folder / "lab"), host.settings) as prefix:
                 assert prefix.resume() in ("initialize", "converge", "")
                 prefix.converge(Wish("started", conf))
             whole(host, conf)
-            assert killed(host, 1 + at * down // (count + 1), Prefix.destroy)
-            gone(host, Prefix.resume)
-        else:
-            gone(host, Prefix.destroy)
+        gone(host, Prefix.destroy)
         host.check(before)
+
+
+def test_destroy(host: Host, conf: Conf) -> None:
+    """Each point of the way down, resumed or destroyed once more by turns."""
+    before = host.look()
+    up(conf)(host.prefix())
+    count = points(host, Prefix.destroy)
+    assert count > 20
+    for at in range(1, count + 1):
+        with Prefix(str(host.folder / "lab"), host.settings) as prefix:
+            up(conf)(prefix)
+        assert killed(host, at, Prefix.destroy)
+        gone(host, resumed if at % 2 else Prefix.destroy)
+        host.check(before)
+
+
+def resumed(prefix: Prefix) -> None:
+    assert prefix.resume() == "destroy"
+
+
+@pytest.mark.parametrize("action", ["snapshot", "revert"])
+def test_a_lab_goes_with_what_was_half_done(host: Host, conf: Conf, action: str) -> None:
+    """Killed as it takes a snapshot with memory, or goes back to it: at every other record, it is destroyed at once."""
+    before = host.look()
+    for at in range(1, RECORDS, 2):
+        with host.prefix() as prefix:
+            up(conf)(prefix)
+            if action == "revert":
+                prefix.create_snapshots("x", memory=True)
+        died = killed(host, at, WORKS[action])
+        gone(host, Prefix.destroy)
+        host.check(before)
+        if not died:
+            break
+    assert at > 10
+
+
+WORKS: dict[str, Work] = {
+    "snapshot": lambda prefix: prefix.create_snapshots("x", memory=True),
+    "revert": lambda prefix: prefix.revert_snapshots("x"),
+    "destroy": Prefix.destroy,
+}
 
 
 def test_a_change(host: Host, conf: Conf) -> None:
@@ -173,3 +217,53 @@ def test_the_daemon_is_killed_and_comes_again(host: Host, conf: Conf) -> None:
     assert prefix.resume() == ""  # it was told that it failed
     prefix.stop()
     assert {vm.state() for vm in prefix.virt_env.get_vms().values()} == {"missing"}
+
+
+@pytest.mark.parametrize("action", ["up", "revert", "destroy"])
+def test_the_daemon_is_killed_meanwhile(host: Host, conf: Conf, action: str) -> None:
+    """Before some of the questions that it is asked; what fails then is done again, and ends whole or gone."""
+    before = host.look()
+    failed = []
+    for part in range(PARTS + 1):
+        with host.prefix() as prefix:
+            if action != "up":
+                up(conf)(prefix)
+            if action == "revert":
+                prefix.create_snapshots("x", memory=True)
+            work = {**WORKS, "up": up(conf)}[action]
+            if part == 0:
+                count = questions(host, prefix, work)
+            else:
+                failed.append(questions(host, prefix, work, count * part // (PARTS + 1)) is None)
+        if action != "destroy":
+            with host.prefix() as prefix:
+                work(prefix)
+            whole(host, conf)
+        gone(host, Prefix.destroy)
+        host.check(before)
+    assert any(failed), "what is under way is told that it failed"
+
+
+def questions(host: Host, prefix: Prefix, work: Work, at: int = 0) -> int | None:
+    """How many questions libvirtd is asked, which is killed before number `at` and comes again; None: work failed."""
+    asking, lock, numbers = Connection.ask_of, threading.Lock(), itertools.count(1)
+    again = threading.Timer(0.3, host.daemon.start)
+
+    def ask(self: Connection, *arguments: t.Any) -> t.Any:
+        with lock:
+            if next(numbers) == at:
+                host.daemon.kill()
+                again.start()
+        return asking(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "ask_of", ask)
+        try:
+            work(prefix)
+        except (ChangeFailed, KvmError) as error:
+            assert at and "libvirt" in str(error), error
+            return None
+        finally:
+            if at:
+                again.join()
+    return next(numbers)
