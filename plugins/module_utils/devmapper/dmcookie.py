@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
-from . import semaphore, udev
+from . import dmnodes, semaphore, udev
 from .dmsettings import SETTINGS
 from .errors import DmError, DmTimeout
 
@@ -55,7 +55,7 @@ class DmCookie:
         return True
 
     def udev_wait(self, immediate: bool = False, timeout: float = PATIENCE) -> bool:
-        """Waits until all events are through, and removes the semaphore.
+        """Waits until all events are through, and removes the semaphore; nodes that udev has not made then are made.
 
         With `immediate` returns at once, and tells by `ready` whether they were. Where nobody counts down, for no udevd
         runs or `udev_set_sync_support` has switched it off, it does not wait. Raises DmTimeout, DmError.
@@ -72,12 +72,14 @@ class DmCookie:
                 raise DmTimeout(f"udev is not through with the events of cookie {self.value:#x} after {timeout:g} s")
         finally:
             semaphore.remove(semid)
+            dmnodes.update()
         self.ready = 1
         return True
 
     def _given_up(self) -> bool:
         if self.value in udev.leaked():
             semaphore.remove(self._semid())
+        dmnodes.update()
         self.ready = 1
         return True
 

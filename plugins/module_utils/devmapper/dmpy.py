@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from . import constants as c
-from . import mangle, udev
+from . import dmnodes, mangle, udev
 from .dmcookie import DmCookie, synchronous
 from .dmcookie import create as udev_create_cookie
 from .dminfo import DmInfo
@@ -192,7 +192,8 @@ def mknodes(name: str | None = None) -> bool:
 
 
 def update_nodes() -> bool:
-    """Does nothing: nodes are made as soon as they are due."""
+    """Makes the nodes of tasks whose cookie nobody has waited for, where udev has not. Raises DmError."""
+    dmnodes.update()
     return True
 
 
@@ -237,7 +238,10 @@ def _directory(which: str, path: str) -> bool:
 
 
 def set_uuid_prefix(prefix: str) -> bool:
-    """What UUIDs of this program begin with, up to 15 bytes. Raises ValueError."""
+    """What UUIDs of this program begin with, up to 15 bytes. Raises ValueError.
+
+    It is only kept: in libdevmapper, too, no task looks at it, only the trees of devices do, which dmpy has not.
+    """
     if len(prefix.encode("utf-8", "surrogateescape")) > UUID_PREFIX_LENGTH:
         raise ValueError(f"a uuid prefix has up to {UUID_PREFIX_LENGTH} bytes, not {prefix!r}")
     SETTINGS.uuid_prefix = prefix
@@ -256,7 +260,8 @@ def hold_control_dev(hold: bool) -> bool:
 
 
 def lib_release() -> bool:
-    """Closes the control device unless it is held."""
+    """Makes the nodes that are due, and closes the control device unless it is held. Raises DmError."""
+    dmnodes.update()
     if not SETTINGS.hold_control:
         SETTINGS.release()
     return True
@@ -279,13 +284,13 @@ def udev_get_sync_support() -> bool:
 
 
 def udev_set_checking(on: bool) -> bool:
-    """Whether it is checked that udev has made nodes."""
+    """Whether there is a RuntimeWarning where a node is made here that udev should have made."""
     SETTINGS.udev_checking = bool(on)
     return True
 
 
 def udev_get_checking() -> bool:
-    """Whether it is checked that udev has made nodes."""
+    """Whether there is a RuntimeWarning where a node is made here that udev should have made."""
     return SETTINGS.udev_checking
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from . import mangle
 from .control import ControlDevice
 
@@ -18,6 +20,7 @@ class Settings:
         self.udev_sync = True
         self.udev_checking = True
         self.hold_control = False
+        self.due: dict[str, t.Any] = {}  # nodes that udev has still to make: how they have to be (dmnodes.Due)
         self.channel: ControlDevice | None = None
 
     def control(self) -> ControlDevice:

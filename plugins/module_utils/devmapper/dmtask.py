@@ -5,7 +5,7 @@
 
 Beyond dmpy it reads tables and status (`get_targets`), makes the program's control device readable with the next event
 (`DM_DEVICE_ARM_POLL`) and asks for one target type (`DM_DEVICE_GET_TARGET_VERSION`). `DM_DEVICE_WAITEVENT` waits as
-long as it takes: it has no deadline, unlike `Reader.wait` of this library.
+long as it takes, as in dmpy, or until a deadline (`set_timeout`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from . import constants as c
-from . import mangle, payload, readahead, udev
+from . import dmnodes, mangle, payload, readahead, udev
 from .dmcookie import DmCookie, synchronous
 from .dmcookie import create as create_cookie
 from .dminfo import DmInfo
@@ -24,7 +24,7 @@ from .dmsettings import SETTINGS
 from .dmtimestamp import DmTimestamp
 from .errors import DmError, DmRefused, DmValueError
 from .header import Answer, Request
-from .nodes import Access, Nodes, block_device
+from .nodes import Access, block_device
 
 (
     DM_DEVICE_CREATE,
@@ -100,6 +100,7 @@ class DmTask:
         self._cookie_flags = 0
         self._add_node = ADD_NODE_ON_RESUME
         self._suppress = self._retry = self._record = False
+        self._timeout: float | None = None
         self._timestamp: DmTimestamp | None = None
         self._errno = 0
 
@@ -195,6 +196,11 @@ class DmTask:
         """The last event that is known (DM_DEVICE_WAITEVENT)."""
         return self._set(event_nr=number)
 
+    def set_timeout(self, seconds: float) -> bool:
+        """When `run` gives up waiting for an event, with DmTimeout (DM_DEVICE_WAITEVENT)."""
+        self._timeout = seconds
+        return True
+
     def set_geometry(self, cylinders: int, heads: int, sectors: int, start: int) -> bool:
         """Cylinders, heads, sectors of a track, and the first sector (DM_DEVICE_SET_GEOMETRY)."""
         return self._set(payload=b"%d %d %d %d\0" % (cylinders, heads, sectors, start))
@@ -236,7 +242,8 @@ class DmTask:
     def set_cookie(self, cookie: DmCookie, flags: int = 0) -> bool:
         """udev's rules count the cookie down when they are through; an empty cookie becomes a new one.
 
-        Where udev is not waited for it stays as it is, and nodes are made here.
+        Where udev is not waited for it stays as it is, and nodes are made here. `flags` are UDEV_..._FLAG: what the
+        rules are to leave out, and with UDEV_DISABLE_LIBRARY_FALLBACK nodes are udev's alone.
         """
         self._cookie, self._cookie_flags = cookie, flags
         if not cookie.value:
@@ -287,9 +294,21 @@ class DmTask:
             if self._suppress and self._identical():
                 return self._ask(Request(c.DEV_STATUS, *self._whom()))
             return self._ask(self._load())
+        if self._kind == DM_DEVICE_WAITEVENT and self._timeout is not None:
+            self._wait(self._timeout)
         answer = self._remove() if self._kind == DM_DEVICE_REMOVE else self._event(self._request)
         self._nodes(answer)
         return answer
+
+    def _wait(self, seconds: float) -> None:
+        """Until there has been an event, for the kernel's own waiting ends by nothing else but a signal."""
+        from .devices.reader import Reader
+
+        known = self._request.event_nr
+        now = self._ask(Request(c.DEV_STATUS, *self._whom()))
+        if now.event_nr == known:
+            with Reader() as reader:
+                reader.wait({now.name: known}, seconds)
 
     def _create(self) -> Answer:
         """Creates; with targets also loads and resumes, and leaves nothing behind where that fails."""
@@ -299,11 +318,11 @@ class DmTask:
         try:
             answer = self._ask(request)
         except DmRefused as error:
-            if error.errno != errno.EBUSY or not self._fallback:
+            if error.errno != errno.ENXIO or not self._fallback:  # what the kernel says of a number that is taken
                 raise
             answer = self._ask(request._replace(flags=request.flags & ~c.PERSISTENT_DEV, dev=0))
         if self._add_node == ADD_NODE_ON_CREATE:
-            self._ensure(answer)
+            dmnodes.now(answer.name, self._due(answer.dev))
         if not self._targets:
             return answer
         try:
@@ -311,7 +330,7 @@ class DmTask:
             answer = self._event(Request(c.DEV_SUSPEND, self._request.name, flags=request.flags & c.SECURE_DATA))
         except DmError:
             self._ask(Request(c.DEV_REMOVE, self._request.name))
-            Nodes(SETTINGS.dev_dir).remove(self._request.name)
+            dmnodes.now(self._request.name, dmnodes.Due(None))
             raise
         self._nodes(answer)
         return answer
@@ -359,11 +378,11 @@ class DmTask:
             return self._ask(request)
         from . import semaphore
 
-        semid = semaphore.find(cookie.value)
+        semid, flags = semaphore.find(cookie.value), self._cookie_flags | udev.PRIMARY_SOURCE
         semaphore.add(semid, 1)
         made = False
         try:
-            answer = self._ask(request._replace(event_nr=udev.event_nr(cookie.value, self._cookie_flags)))
+            answer = self._ask(request._replace(event_nr=udev.event_nr(cookie.value, flags)))
             made = bool(answer.flags & c.UEVENT_GENERATED)
             return answer
         finally:
@@ -373,23 +392,27 @@ class DmTask:
     def _ask(self, request: Request) -> Answer:
         return SETTINGS.control().ask(request)
 
-    # -- nodes, where udev is not asked to make them
+    # -- nodes
 
     def _nodes(self, answer: Answer) -> None:
-        if self._kind in EVENTS and self._cookie is not None and self._cookie.value and synchronous():
-            return
-        nodes = Nodes(SETTINGS.dev_dir)
+        """At once; where udev makes them, when it has been waited for."""
+        cookie = self._cookie
+        waiting = self._kind in EVENTS and cookie is not None and bool(cookie.value) and synchronous()
+        see_to = dmnodes.later if waiting else dmnodes.now
+        name, due = answer.name or self._request.name, self._due(answer.dev, waiting)
         if self._kind == DM_DEVICE_REMOVE and not self._request.flags & c.DEFERRED_REMOVE:
-            nodes.remove(answer.name or self._request.name)
+            see_to(name, due._replace(dev=None))
         elif self._kind == DM_DEVICE_RENAME and self._newname:
-            nodes.remove(self._request.name or answer.name)
-            nodes.ensure(self._newname, answer.dev, self._access)
+            see_to(self._request.name or name, due._replace(dev=None))
+            see_to(self._newname, due)
         elif self._kind in (DM_DEVICE_RESUME, DM_DEVICE_CREATE, DM_DEVICE_MKNODES):
-            self._ensure(answer)
+            see_to(answer.name, due)
 
-    def _ensure(self, answer: Answer) -> None:
-        Nodes(SETTINGS.dev_dir).ensure(answer.name, answer.dev, self._access)
-        readahead.apply(answer.dev, *self._read_ahead, sysfs=SETTINGS.sysfs_dir)
+    def _due(self, dev: int, waiting: bool = False) -> dmnodes.Due:
+        flags = self._cookie_flags if waiting else 0
+        alone = bool(flags & udev.DISABLE_LIBRARY_FALLBACK)
+        expected = waiting and not flags & udev.DISABLE_DM_RULES
+        return dmnodes.Due(dev, self._access, self._read_ahead, alone, expected)
 
     # -- what came back
 

@@ -19,7 +19,8 @@ WORDS = {
     errno.ENOTTY: "this kernel's device-mapper does not know the command",
 }
 SPECIAL = {
-    (c.DEV_CREATE, errno.EBUSY): "the name, uuid or device number is taken",
+    (c.DEV_CREATE, errno.EBUSY): "the name or uuid is taken",
+    (c.DEV_CREATE, errno.ENXIO): "the kernel makes no such device: is a wanted number taken?",
     (c.DEV_RENAME, errno.EBUSY): "the new name or uuid is taken",
     (c.DEV_RENAME, errno.EINVAL): "the kernel does not take that name or uuid (a uuid is set only once)",
     (c.DEV_SUSPEND, errno.EINVAL): "the kernel refuses: is there a table, and is what it stands on there?",
