@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper import dmpy as dm
 
-from tests.kernel.dmstats.tools import DISK, MIB, listed, node, printed, read, run
+from tests.kernel.dmstats.tools import DISK, MIB, listed, node, printed, read, run, write
 
 LINEAR = f"0 {64 * MIB} linear {DISK} 0"
 
@@ -123,3 +123,43 @@ def test_groups(make):
         stats.delete_group(1)
     with pytest.raises(LookupError):
         stats.group(1)
+
+
+def test_every_counter_and_metric(make):
+    """Counters are what dmstats prints, in its order; metrics follow from them and the sampling interval."""
+    name = make(LINEAR)
+    stats = dm.DmStats("me", name=name)
+    stats.create_region(precise=True)
+    write(node(name), 1)
+    read(node(name), 20)
+    run("udevadm", "settle")
+    stats.set_sampling_interval(2.0)
+    assert stats.populate(region_id=dm.STATS_REGIONS_ALL)
+    region, area = stats[0], stats[0][0]
+    assert isinstance(region, dm.DmStatsRegion) and isinstance(area, dm.DmStatsArea)
+    counters = [
+        *(area.READS_COUNT, area.READS_MERGED_COUNT, area.READ_SECTORS_COUNT, area.READ_NSECS),
+        *(area.WRITES_COUNT, area.WRITES_MERGED_COUNT, area.WRITE_SECTORS_COUNT, area.WRITE_NSECS),
+        *(area.IO_IN_PROGRESS_COUNT, area.IO_NSECS, area.WEIGHTED_IO_NSECS),
+        *(area.TOTAL_READ_NSECS, area.TOTAL_WRITE_NSECS),
+    ]
+    assert counters == printed(name, 0)[0][2:15] and counters[0] >= 20 and counters[4] > 0
+    requests = area.READS_COUNT + area.WRITES_COUNT
+    waited = area.READ_NSECS + area.WRITE_NSECS
+    for metric, expected in (
+        (area.RD_MERGES_PER_SEC, area.READS_MERGED_COUNT / 2),
+        (area.WR_MERGES_PER_SEC, area.WRITES_MERGED_COUNT / 2),
+        (area.READS_PER_SEC, area.READS_COUNT / 2),
+        (area.WRITES_PER_SEC, area.WRITES_COUNT / 2),
+        (area.READ_SECTORS_PER_SEC, area.READ_SECTORS_COUNT / 2),
+        (area.WRITE_SECTORS_PER_SEC, area.WRITE_SECTORS_COUNT / 2),
+        (area.AVERAGE_REQUEST_SIZE, (area.READ_SECTORS_COUNT + area.WRITE_SECTORS_COUNT) / requests),
+        (area.AVERAGE_QUEUE_SIZE, area.WEIGHTED_IO_NSECS / 2e9),
+        (area.AVERAGE_WAIT_TIME, waited / requests),
+        (area.AVERAGE_RD_WAIT_TIME, area.READ_NSECS / area.READS_COUNT),
+        (area.AVERAGE_WR_WAIT_TIME, area.WRITE_NSECS / area.WRITES_COUNT),
+        (area.SERVICE_TIME, min(area.IO_NSECS, 2e9) / requests),
+        (area.THROUGHPUT, requests / 2),
+        (area.UTILIZATION, 100 * min(area.IO_NSECS / 2e9, 1)),
+    ):
+        assert metric == pytest.approx(expected)

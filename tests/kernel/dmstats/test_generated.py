@@ -10,13 +10,15 @@ import random
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.stats import bounds, groups
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.stats.messages import Span
 
-from tests.kernel.dmstats.tools import DISK, MIB, run, stats
+from tests.kernel.dmstats.tools import DISK, MIB, info, listed, node, read, run, stats, write
 
 SIZE = 64 * MIB
 LINEAR = f"0 {SIZE} linear {DISK} 0"
 CASES = 100
 FIELDS = "region_id,region_start,region_len,area_len,area_count,program_id,precise,hist_bounds"
 SHOWN = ["--allprograms", "--units", "s", "--nosuffix", "--noheadings", "--separator", "|", "-o", FIELDS]
+
+REPORTED = ["--noheadings", "--separator", "|", "-o", "stats_name,read_count,write_count,region_id"]
 
 
 def generated(rng: random.Random) -> Span:
@@ -95,3 +97,31 @@ def test_groups_of_many_members(make, find):
     }
     found = {group.alias: list(group.members) for group in groups.of_regions(device.regions())}
     assert found == {"mine": mine, "theirs": theirs}
+
+
+def test_groups_are_counted_and_ended_on_both_sides(make):
+    name = make(LINEAR)
+    rows = [{"start": f"{place * MIB}s", "length": f"{MIB}s"} for place in range(6)]
+    given = {"devices": [name], "regions": rows[:3], "program_id": "dmstats", "alias": "ours"}
+    stats(**given)
+    for row in rows[3:]:
+        run("dmstats", "create", "--start", row["start"], "--length", row["length"], name)
+    run("dmstats", "group", "--alias", "theirs", "--regions", "3-5", name)
+    write(node(name), 2)
+    read(node(name), 9 * 16, "64k")
+    found = {group["alias"]: group for group in info(devices=[name])[0]["groups"]}
+    # Theirs second: what dmstats has reported it sets to zero.
+    shown = run("dmstats", "report", "--group", *REPORTED, name)
+    counted = {
+        alias: (str(one["counters"]["reads"]), str(one["counters"]["writes"]), groups.ranges(one["regions"]))
+        for alias, one in found.items()
+    }
+    assert {line.split("|")[0].strip(): tuple(line.strip().split("|")[1:]) for line in shown.splitlines()} == counted
+    assert set(counted) == {"ours", "theirs"} and "0" not in {reads for reads, _writes, _regions in counted.values()}
+    run("dmstats", "delete", "--groupid", "3", name)
+    assert [group["alias"] for group in info(devices=[name])[0]["groups"]] == ["ours"]
+    assert len(listed(name)) == 3
+    assert stats(**given, state="absent")["changed"] and listed(name) == []
+    run("dmstats", "create", "--segments", "--alias", "all", make(LINEAR, name=f"{name}-two"))
+    assert stats(devices=[f"{name}-two"], program_id="dmstats", purge=True, state="absent")["changed"]
+    assert listed(f"{name}-two") == []
