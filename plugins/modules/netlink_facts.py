@@ -125,7 +125,7 @@ ansible_facts:
         netmask: 255.255.255.0
         network: 192.0.2.0
         prefix: "24"
-        macaddress: 52:54:00:12:34:56
+        macaddress: "52:54:00:12:34:56"
         mtu: 1500
         type: bridge
         alias: br0
@@ -139,7 +139,7 @@ ansible_facts:
         gateway: fe80::1
         prefix: "64"
         scope: global
-        macaddress: 52:54:00:12:34:56
+        macaddress: "52:54:00:12:34:56"
         mtu: 1500
         type: bridge
     ansible_all_ipv4_addresses:
@@ -176,7 +176,7 @@ ansible_facts:
       returned: when there is such a link
       sample:
         device: br0
-        macaddress: 52:54:00:12:34:56
+        macaddress: "52:54:00:12:34:56"
         mtu: 1500
         active: true
         type: bridge

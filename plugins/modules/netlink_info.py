@@ -207,7 +207,7 @@ links:
       group: default
       txqlen: 1000
       link_type: ether
-      address: 52:54:00:12:34:56
+      address: "52:54:00:12:34:56"
       broadcast: ff:ff:ff:ff:ff:ff
       carrier: true
       promiscuity: 1
@@ -286,7 +286,7 @@ neighbours:
     - dst: 192.0.2.1
       dev: br20
       family: inet
-      lladdr: 52:54:00:00:00:01
+      lladdr: "52:54:00:00:00:01"
       state: [REACHABLE]
 fdb:
   description:

@@ -88,7 +88,7 @@ options:
     description: Largest packet, in bytes.
     type: int
   address: &address
-    description: MAC address.
+    description: MAC address, quoted, since YAML takes some (52:54:00:12:34:56) for numbers.
     type: str
   alias: &alias
     description: Description of the link, up to 255 bytes; an empty one removes it.
@@ -302,7 +302,7 @@ EXAMPLES = r"""
   fleet.hypervisor.netlink_link:
     name: storage0
     select:
-      address: 52:54:00:12:34:56
+      address: "52:54:00:12:34:56"
 
 - name: A tap for a guest, owned by the user that runs QEMU
   fleet.hypervisor.netlink_link:
