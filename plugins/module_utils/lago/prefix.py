@@ -48,6 +48,8 @@ class Prefix:
         self.close()
 
     def close(self) -> None:
+        """Ends the connections to libvirt and to the VMs; they are made again when they are needed."""
+        self.forget()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -91,7 +93,9 @@ class Prefix:
         return self._virt_env
 
     def forget(self) -> None:
-        """Reads the lab's file anew, when it is next needed."""
+        """Reads the lab's file anew, when it is next needed. Its VMs are others then: connections to them end."""
+        if self._virt_env is not None:
+            self._virt_env.disconnect()
         self._virt_env = None
 
     def initialized(self) -> bool:
@@ -166,6 +170,7 @@ class Prefix:
 
         made = plan_absent(self)
         if made:
+            self.forget()
             destroy(self)
         return made
 

@@ -48,6 +48,11 @@ class VirtEnv:
         self._vms = {name: VM(self, domain) for name, domain in lab.spec.domains.items()}
         self._nets: dict[str, Network] = {name: NETWORKS[net.type](self, net) for name, net in lab.spec.nets.items()}
 
+    def disconnect(self) -> None:
+        """Ends the connections to the VMs by SSH."""
+        for vm in self._vms.values():
+            vm.disconnect()
+
     def respecify(self, given: t.Mapping[str, t.Any]) -> None:
         """With another init file that means the same but for names; the others go through Prefix.virt_conf."""
         lab = self.lab

@@ -42,8 +42,9 @@ class Host:
         return leftovers.look(self.daemon, self.folder)
 
     def check(self, before: frozenset[str]) -> None:
-        """The folders of the host's own stay; what is in them does not."""
-        own = {f"file {self.settings[key]}" for key in ("lease_dir", "template_store", "template_repos")}
+        """The folders of the host's own stay, and those that labs were made in; what is in them does not."""
+        folders = [self.settings[key] for key in ("lease_dir", "template_store", "template_repos")]
+        own = {f"file {path}" for path in (*folders, *(Path(one.paths.prefix()).parent for one in self.prefixes))}
         leftovers.check(self.daemon, before | own, self.folder)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import typing as t
@@ -87,7 +88,7 @@ def world(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> t.Iterato
         made.role("lab_down")
     finally:
         far.close()
-    kept = frozenset(one for one in leftovers.look(daemon, place) if "far/guest/" in one)
+    kept = frozenset(one for one in leftovers.look(daemon, place) if re.search("far/(guest/|labs$|leases$)", one))
     leftovers.check(daemon, before | kept, place)
 
 
@@ -153,7 +154,9 @@ def test_on_a_network_of_the_host_s(world: World) -> None:
     spec = {**guests(place / "guest", "edge", memory=384, disks=[]), "nets": {"mgmt": ON_BRIDGE}}
     lab = {"virtual_lab_path": str(place / "edge"), "virtual_lab_spec": spec, "virtual_lab_host_network": BRIDGE}
     try:
-        assert "changed=2" in recap(world.role("lab_up", **lab))
+        printed = world.role("lab_up", **lab)
+        assert "changed=2" in recap(printed)
+        assert re.search(r"^    hv: \[[# ]{20}\] +\d+% edge: SSH answers$", printed, re.MULTILINE), "a person sees it"
         assert "changed=0" in recap(world.role("lab_up", **lab))
         (port,) = json.loads(inside("ip", "-j", "link", "show", "master", "br-lab"))
         assert port["ifname"].startswith("lt")

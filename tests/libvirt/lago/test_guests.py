@@ -71,6 +71,15 @@ def test_each_guest_is_who_the_lab_says(lab: Prefix, one: VM, two: VM) -> None:
     assert said(two, "cat /proc/mounts").startswith("rootfs / rootfs")
 
 
+def test_a_guest_without_its_cd_is_told_by_smbios(lab: Prefix, two: VM) -> None:
+    """The CD is taken out of it, and its name and keys are forgotten: it finds out once more who it is."""
+    key = Path(lab.paths.ssh_id_rsa_pub()).read_text().strip()
+    forget = "echo 1 > /sys/block/sr0/device/delete; mv /run/seed /run/kept; hostname nobody; rm /root/.ssh/*"
+    told = said(two, f"{forget}; sh /etc/identity; hostname; cat /root/.ssh/authorized_keys; ls /run/seed")
+    said(two, "rmdir /run/seed && mv /run/kept /run/seed")
+    assert told.splitlines() == ["two", key]
+
+
 def test_they_know_each_other_by_name(one: VM, two: VM) -> None:
     one.copy_to(one.virt_env().prefix.paths.ssh_id_rsa(), "/root/key")
     said(one, "dropbearconvert openssh dropbear /root/key /root/.ssh/id_dropbear")
