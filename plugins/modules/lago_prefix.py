@@ -119,6 +119,22 @@ options:
       - Whether guests hold still their file systems while a snapshot without memory is taken, by their agents. It fails
         where one cannot. Without it, those do that can.
     type: bool
+  copy:
+    description:
+      - Files and folders of the managed host that the VMs, all or O(vms), are to have, with V(started).
+      - They are copied by SSH, once O(wait_for) is fulfilled, where what is there differs by content, by mode, or as a
+        link. What else is in a folder of the guest stays.
+    type: list
+    elements: dict
+    suboptions:
+      src:
+        description: File or folder on the managed host.
+        type: path
+        required: true
+      dest:
+        description: Path in the guest of the file or folder itself, not of what it is to lie in.
+        type: str
+        required: true
   dest:
     description: Folder on the managed host for what is collected; each VM has one of its own in it.
     type: path
@@ -184,6 +200,13 @@ EXAMPLES = r"""
           dns_domain_name: web.lab
           dhcp: {start: 100, end: 254}
   register: lab
+
+- name: One VM has a folder of files
+  fleet.hypervisor.lago_prefix:
+    path: /var/lib/lago/labs/web
+    vms: [server]
+    copy:
+      - {src: /srv/site, dest: /var/www/html}
 
 - name: What all VMs are now, with their memory
   fleet.hypervisor.lago_prefix:

@@ -35,12 +35,12 @@ else echo "$1 is no file or folder there" >&2; exit 1; fi"""
 LONGEST_KIND = 8  # bytes of the line `folder` or `file`
 
 
-def copy_to(ssh: Ssh, local_path: str, remote_path: str, timeout: float | None = None) -> None:
-    """As `cp -r`: what is at `remote_path`, if that is a folder or ends with /, gets it inside.
+def copy_to(ssh: Ssh, local_path: str, remote_path: str, timeout: float | None = None, name: str = "") -> None:
+    """As `cp -r`: what is at `remote_path`, if that is a folder or ends with /, gets it inside; `name`: as that.
 
     Raises GuestError, OSError.
     """
-    name = os.path.basename(os.path.normpath(local_path))
+    name = name or os.path.basename(os.path.normpath(local_path))
     folder = os.path.isdir(local_path)
     doing = f"copying {local_path} to {remote_path} of {ssh.name}"
     os.stat(local_path)

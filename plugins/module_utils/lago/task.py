@@ -47,6 +47,11 @@ SPEC = {
     "timeout": {"type": "float", "default": 600.0},
     "template_repo": {"type": "path"},
     "snapshot": {"type": "str"},
+    "copy": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"src": {"type": "path", "required": True}, "dest": {"type": "str", "required": True}},
+    },
     "dest": {"type": "path"},
     "paths": {"type": "list", "elements": "str"},
     "archive": {"type": "path"},

@@ -13,6 +13,9 @@ from .errors import LagoError
 from .prefix import Prefix
 from .wish import Wish
 
+if t.TYPE_CHECKING:
+    from .putting import Copy
+
 Params = t.Mapping[str, t.Any]
 Conf = t.Dict[str, t.Any]
 
@@ -73,21 +76,53 @@ def converged(task: Task) -> Outcome:
 
 
 def started(task: Task) -> Outcome:
-    """As it is described, and ready."""
+    """As it is described, ready, and with the files that are to be copied."""
     how, prefix = task.params["wait_for"], task.prefix
+    copies = _copies(task)
     if how != "none":
-        prefix.progress.expect(len(_chosen(task, (task.given or {}).get("domains") or ())))
+        many = len(_chosen(task, (task.given or {}).get("domains") or ()))
+        prefix.progress.expect(many * 2 if copies else many)
     done = converged(task)
-    if how == "none" or done.pending:
+    if how == "none" or (done.pending and not copies):
         return done
+    if done.pending:
+        return _with_copies(task, done, copies)
     from . import waiting
 
-    pattern, names = task.params["console"] or "", _chosen(task, prefix.virt_env.lab.domains)
-    vms = [vm for name, vm in prefix.virt_env.get_vms().items() if name in names]
+    pattern = task.params["console"] or ""
+    vms = [vm for name, vm in prefix.virt_env.get_vms().items() if name in _chosen(task, prefix.virt_env.lab.domains)]
     if task.check:
-        return done._replace(pending=not waiting.seem_ready(vms, how, pattern))
+        return _with_copies(task, done._replace(pending=not waiting.seem_ready(vms, how, pattern)), copies)
     waiting.wait_for_all(vms, how, task.params["timeout"], pattern, prefix.progress)
-    return done
+    if not copies:
+        return done
+    from . import putting
+
+    changes = [*done.plan.changes, *putting.put(vms, copies, prefix.progress)]
+    return done._replace(plan=Plan(changes, _refuse))
+
+
+def _copies(task: Task) -> list[Copy]:
+    if not task.params["copy"]:
+        return []
+    if task.params["wait_for"] == "none":
+        raise LagoError("copy: VMs have to be ready for it, and wait_for is none")
+    from . import putting
+
+    return putting.read(task.params["copy"])
+
+
+def _with_copies(task: Task, done: Outcome, copies: t.Sequence[Copy]) -> Outcome:
+    """What is foretold, and the files that would be copied then."""
+    if not copies:
+        return done
+    from . import putting
+
+    vms = task.prefix.virt_env.get_vms() if task.prefix.specified() else {}
+    domains = vms if task.given is None else task.given["domains"]
+    lost = [change.what.partition(" ")[2] for change in done.plan.changes if change.how == "remove"]
+    found = putting.foretold(_chosen(task, domains), vms, copies, {name.partition("/")[0] for name in lost})
+    return Outcome(Plan([*done.plan.changes, *found], _refuse), done.pending or bool(found))
 
 
 # Its snapshots

@@ -100,6 +100,7 @@ CHECKS = {
     "ansible_become_exe": check_become,
     "build": check_build,
     "subnet_pools": lambda found: check_task({"path": "/lab", **found}),
+    "copy": lambda found: check_task({"path": "/lab", **found}),
 }
 
 

@@ -132,3 +132,12 @@ def test_a_lab_that_is_as_it_should_be_is_compared_without_what_makes_one():
     needless = ("netlink", "hypervisor.facts", "lago.templates", "lago.documents", "lago.making", "lago.disks")
     assert [name for name in files if name.startswith(needless)] == []
     assert sum(pathlib.Path(file).stat().st_size for file in files.values()) < 190_000
+
+
+def test_files_are_copied_only_into_vms_that_are_waited_for(tmp_path):
+    more = {"wait_for": "none", "copy": [{"src": "/x", "dest": "/y"}]}
+    with pytest.raises(LagoError, match="^copy: VMs have to be ready for it, and wait_for is none$"):
+        run(tmp_path / "lab", **more)
+    with pytest.raises(FileNotFoundError, match="/nowhere"):
+        run(tmp_path / "lab", copy=[{"src": "/nowhere", "dest": "/y"}])
+    assert not (tmp_path / "lab").exists()
