@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Callable, Sequence
 
 import environment
-from integration import integration
+from integration import integration, integration_guest, integration_own_guest
 from kernel import kernel, kernel_guest
 from lanes import report, side_by_side
 from libvirt import libvirt
@@ -40,12 +40,18 @@ STAGES: dict[str, Callable[..., list[Outcome]]] = {
     "sanity": sanity,
     "kernel-guest": kernel_guest,
     "integration": integration,
+    "integration-guest": integration_guest,
+    "integration-own-guest": integration_own_guest,
     "xenstore-guest": xenstore_guest,  # last, so that two guests are at work for as short as can be
 }
 SYSTEM = "/usr/sbin:/sbin"
-ALSO = {"kernel": ["kernel-guest"], "xenstore": ["xenstore-guest"]}  # stages that one is asked for with
-NEED_GUEST = {"kernel-guest", "integration", "xenstore-guest"}
-NEED_ROOT = {*NEED_GUEST, "kernel", "xenstore", "libvirt"}  # they make namespaces
+ALSO = {  # stages that one is asked for with
+    "kernel": ["kernel-guest"],
+    "xenstore": ["xenstore-guest"],
+    "integration": ["integration-guest", "integration-own-guest"],
+}
+NEED_GUEST = {name for names in ALSO.values() for name in names}
+NEED_ROOT = {*NEED_GUEST, "kernel", "xenstore", "libvirt", "integration"}  # they make namespaces
 
 
 def check(names: list[str], only: Sequence[str] = ()) -> int:
@@ -54,6 +60,8 @@ def check(names: list[str], only: Sequence[str] = ()) -> int:
     say("== prepare")
     prepare(*_needs(names))
     stages = [_stage(name, only) for name in names] if only or len(names) == 1 else side_by_side(names)
+    if not any(stage.outcomes for stage in stages):
+        raise Stop(f"there is no target {' '.join(only)}")
     closing, good = total(stages)
     say("\n".join(["", *omissions(stages), *failures(stages), "", table(stages), ""]))
     say(f"all stages: {time.monotonic() - began:.0f} s")
@@ -84,7 +92,7 @@ def _stage(name: str, only: Sequence[str]) -> Stage:
     except Stop as stop:
         say(f"  {stop}")
         outcomes = [verdict(name, False, str(stop))]
-    if not outcomes:
+    if not outcomes and not only:  # of targets that are asked for a stage may have none
         outcomes = [verdict(name, False, "no test ran")]
     return Stage(name, outcomes, time.monotonic() - began)
 

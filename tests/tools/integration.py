@@ -1,15 +1,16 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stage `integration`: each target of tests/integration/targets in each place its aliases name."""
+"""Stages `integration...`: each target of tests/integration/targets in each place that its aliases name."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import environment
 import sandbox
@@ -29,21 +30,44 @@ GUEST_PYTHON = "3.11"  # of Debian 12
 
 
 def integration(*only: str) -> list[Outcome]:
-    """Local targets first; the guest is started only when a target wants it."""
-    if "xenstore" in targets("place/local", only):
+    """Those whose place is this machine."""
+    wanted = targets("place/local", only)
+    if not wanted:
+        return []
+    if "xenstore" in wanted:
         packages(XENSTORE)
-    if any(name.startswith(("kvm_", "lago_")) for name in targets("place/local", only)):
+    if any(name.startswith(("kvm_", "lago_")) for name in wanted):
         packages(LIBVIRT)
         _tiny_guest()
-    with held("tree-integration"):
-        collection = tree.arrange("integration")
-        found = [_local(collection, name) for name in targets("place/local", only)]
-        wanted = targets("place/guest", only)
-        if wanted:
-            with running("debian") as guests:
-                _way_in(collection, guests)
-                found += [_guest(collection, guests, name) for name in wanted]
-    return found
+    with _arranged("integration") as collection:
+        return [_local(collection, name) for name in wanted]
+
+
+def integration_guest(*only: str) -> list[Outcome]:
+    """Those whose place is the guest, all in one."""
+    return _in_guest("integration-guest", targets("place/guest", only))
+
+
+def integration_own_guest(*only: str) -> list[Outcome]:
+    """Those that restart their guest, each in one of its own."""
+    wanted = targets("place/own-guest", only)
+    return [outcome for name in wanted for outcome in _in_guest("integration-own-guest", [name])]
+
+
+def _in_guest(stage: str, wanted: list[str]) -> list[Outcome]:
+    """The guest is started only when there is something for it."""
+    if not wanted:
+        return []
+    with _arranged(stage) as collection, running("debian") as guests:
+        _way_in(collection, guests)
+        return [_guest(collection, guests, name) for name in wanted]
+
+
+@contextmanager
+def _arranged(stage: str) -> Iterator[Path]:
+    """The stage's own copy of the collection, for as long as it works with it."""
+    with held(f"tree-{stage}"):
+        yield tree.arrange(stage)
 
 
 def _tiny_guest() -> None:

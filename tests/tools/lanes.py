@@ -21,7 +21,7 @@ from outcome import Outcome, Stage, verdict
 from process import end_with_parent
 
 TOOLS = Path(__file__).resolve().parent
-IN_GUEST = ("kernel-guest", "integration")  # in the Debian guest
+IN_GUEST = ("kernel-guest", "integration-guest")  # in the Debian guest
 
 
 def lanes(stages: Sequence[str]) -> list[list[str]]:

@@ -35,9 +35,9 @@ def verdict(name: str, good: bool, note: str = "") -> Outcome:
 
 
 def table(stages: Iterable[Stage]) -> str:
-    lines = [f"{'stage':<15}{'passed':>8}{'failed':>8}{'skipped':>9}{'time':>9}"]
+    lines = [f"{'stage':<22}{'passed':>8}{'failed':>8}{'skipped':>9}{'time':>9}"]
     lines += [
-        f"{stage.name:<15}{stage.count(PASSED):>8}{stage.count(FAILED):>8}"
+        f"{stage.name:<22}{stage.count(PASSED):>8}{stage.count(FAILED):>8}"
         f"{stage.count(SKIPPED):>9}{stage.seconds:>7.0f} s"
         for stage in stages
     ]

@@ -20,12 +20,15 @@ def find() -> dict[str, Path]:
 
 
 def link(found: dict[str, Path]) -> None:
-    """Offer them as python3.X in one folder, which the tools have ahead in PATH."""
+    """Offer them as python3.X in one folder, ahead in the tools' PATH. What is right stays: it may be in use."""
     PYTHONS.mkdir(parents=True, exist_ok=True)
-    for old in PYTHONS.iterdir():
-        old.unlink()
-    for version, interpreter in found.items():
-        (PYTHONS / f"python{version}").symlink_to(interpreter)
+    wanted = {f"python{version}": interpreter for version, interpreter in found.items()}
+    there = {path.name: path.readlink() for path in PYTHONS.iterdir()}
+    right = {name for name, interpreter in there.items() if wanted.get(name) == interpreter}
+    for name in there.keys() - right:
+        (PYTHONS / name).unlink()
+    for name in wanted.keys() - right:
+        (PYTHONS / name).symlink_to(wanted[name])
 
 
 def _find(version: str) -> Path | None:

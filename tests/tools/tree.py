@@ -17,6 +17,7 @@ from pathlib import Path
 
 import environment
 import pythons
+from locks import held
 from paths import HOME, LOGS, ROOT, TREES
 from process import Stop, run
 
@@ -36,11 +37,19 @@ def arrange(stage: str) -> Path:
         shutil.copy2(ROOT / name, copy, follow_symlinks=False)
     _git(tree, "init", "-q")
     _git(tree, "add", "-A")
-    pythons.link(pythons.find())
-    GET_PIP.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(Path(__file__).with_name("get_pip.py"), GET_PIP)
-    _prove(tree, files)
+    with held("ansible-test"):
+        _supply()
+    _prove(tree, files, LOGS / f"tree-{stage}.log")
     return tree
+
+
+def _supply() -> None:
+    """What every copy's ansible-test takes from one place, where another may be at work with it."""
+    pythons.link(pythons.find())
+    seed = Path(__file__).with_name("get_pip.py")
+    if not GET_PIP.exists() or GET_PIP.read_bytes() != seed.read_bytes():
+        GET_PIP.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(seed, GET_PIP)
 
 
 def checkout_files() -> list[str]:
@@ -58,10 +67,10 @@ def _git(tree: Path, *words: str) -> None:
     subprocess.run(["git", "-c", "core.autocrlf=false", *words], cwd=tree, check=True)
 
 
-def _prove(tree: Path, files: list[str]) -> None:
+def _prove(tree: Path, files: list[str], log: Path) -> None:
     """Stop unless ansible-test sees every file copied."""
     argv = environment.ansible_test("env", "--list-files")
-    done = run("files ansible-test sees", argv, LOGS / "tree.log", cwd=tree, env=environment.tools())
+    done = run("files ansible-test sees", argv, log, cwd=tree, env=environment.tools())
     unseen = sorted(set(files) - set(done.text().splitlines()))
     if not done.good or unseen:
         raise Stop(

@@ -13,6 +13,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 GROUPS = (ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8").partition("action_groups:")[2]
+TARGETS = sorted((ROOT / "tests" / "integration" / "targets").glob("*/tasks/main.yml"))
+PLACES = {"place/local", "place/guest", "place/own-guest"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
@@ -30,3 +32,8 @@ def test_the_readme_tells_of_every_module(name):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_points_at_is_there(page):
     assert [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("tasks", TARGETS, ids=lambda tasks: tasks.parents[1].name)
+def test_every_target_is_run_somewhere(tasks):
+    assert PLACES & set((tasks.parents[1] / "aliases").read_text(encoding="utf-8").split())
