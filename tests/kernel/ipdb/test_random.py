@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.kernel.ipdb.transactions import Bench, assert_same
 
 GUEST = os.environ.get("FLEET_KERNEL") == "guest"
+COUNT = int(os.environ.get("FLEET_PAIRS") or 300)
 ADDRESSES = [
     *(f"10.{network}.0.{host}/24" for network in (0, 1) for host in (1, 2, 3)),
     *("fd00::1/64", "fd00::2/64", "fd01::1/64"),
@@ -188,7 +189,7 @@ def hosts() -> t.Iterator[Hosts]:
 
 @given(pair=st.tuples(HOSTS, HOSTS))
 @settings(
-    max_examples=12 if GUEST else 300,
+    max_examples=COUNT,
     derandomize="FLEET_RANDOM" not in os.environ,  # the same pairs each time, unless others are asked for
     deadline=None,
     suppress_health_check=list(HealthCheck),
