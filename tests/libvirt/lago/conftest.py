@@ -42,9 +42,11 @@ class Host:
         return leftovers.look(self.daemon, self.folder)
 
     def check(self, before: frozenset[str]) -> None:
-        """The folders of the host's own stay, and those that labs were made in; what is in them does not."""
-        folders = [self.settings[key] for key in ("lease_dir", "template_store", "template_repos")]
-        own = {f"file {path}" for path in (*folders, *(Path(one.paths.prefix()).parent for one in self.prefixes))}
+        """Folders of the host's own stay, and those that labs were made in; no file that is in them does."""
+        shared = [Path(self.settings[key]) for key in ("lease_dir", "template_store", "template_repos")]
+        folders = [path for one in shared for path in (one, *one.rglob("*")) if path.is_dir()]
+        folders += [Path(one.paths.prefix()).parent for one in self.prefixes]
+        own = frozenset(f"file {path}" for path in folders)
         leftovers.check(self.daemon, before | own, self.folder)
 
 

@@ -112,6 +112,8 @@ def test_a_tool_that_is_missing_is_told_before_anything_is_made(
     host: Host, conf: Conf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = repository(host.folder / "kept")
+    store = host.folder / "kept" / "store"
+    host.settings["template_store"] = str(store)
     monkeypatch.setattr(sysprep.shutil, "which", lambda _tool: None)
     built = copy.deepcopy(conf)
     built["domains"]["one"]["disks"][0]["build"] = [{"virt-customize": {"touch": "/a"}}]
@@ -119,7 +121,7 @@ def test_a_tool_that_is_missing_is_told_before_anything_is_made(
     for tried in (prefix.plan, prefix.converge):
         with pytest.raises(LagoError, match="^building the disk one/root: virt-customize, .*, is not on this host$"):
             tried(Wish("started", built, template_repo=path))
-    assert not (host.folder / "store").exists()
+    assert not store.exists()
     prefix.virt_conf(conf, template_repo=path)
 
 
@@ -149,6 +151,7 @@ def test_a_full_disk(host: Host, two: Conf) -> None:
             os._exit(1)
     status = os.waitpid(child, 0)[1]
     assert status == 0, (host.folder / "kept").read_text()
+    place.rmdir()
 
 
 def _in_a_small_place(place: Path, prefix: Prefix, conf: Conf) -> None:
