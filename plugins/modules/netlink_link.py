@@ -386,11 +386,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = task.run(module.params, module.check_mode)
+        result = task.run(module.params, module.check_mode, module._diff)
     except task.FAILURES as error:
         module.fail_json(msg=str(error))
-    diff = result.pop("diff")
-    module.exit_json(**result, **({"diff": diff} if module._diff else {}))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

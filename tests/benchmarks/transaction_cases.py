@@ -15,11 +15,14 @@ from cases import Case, Peer, Scale
 ROUTES = 10_000
 MEMORY = 150  # MB, of a transaction of as many links
 FEW, MANY = 5, 2  # growth: from a fifth of the bridges to twice as many
-LINEAR = 1.1 * FEW * MANY  # the kernel and Python look things up a little longer where there are many
 
 
 def cases(scale: Scale) -> list[Case]:
-    """Figures with a bound are the issue's; `undo` and `nothing` are beside what they may take at most."""
+    """Figures with a bound are the issue's; `undo` and `nothing` are beside what they may take at most.
+
+    A bridge takes the kernel the longer the more there are, whoever makes them. So growth is as it should be while many
+    take no more of the time of `ip -batch` than few do.
+    """
     bridges, routes = scale.bridges, min(scale.routes, ROUTES)
     bare, made = ("worlds", "bare"), ("transactions", "make_bridges", bridges)
     return [
@@ -36,7 +39,11 @@ def cases(scale: Scale) -> list[Case]:
             f"{bridges * MANY:,} bridges with address and up in one transaction, beside {bridges // FEW:,}",
             bare,
             ("transactions", "make_all_bridges", bridges * MANY),
-            (Peer("a tenth of them", ("transactions", "make_all_bridges", bridges // FEW), time=LINEAR),),
+            (
+                Peer("a tenth of them", ("transactions", "make_all_bridges", bridges // FEW)),
+                Peer("ip -batch", ("transactions", "make_all_by_ip", bridges * MANY), time=2.0, size=MEMORY),
+                Peer("ip -batch, a tenth of them", ("transactions", "make_all_by_ip", bridges // FEW)),
+            ),
             fresh=True,
             once=True,
         ),

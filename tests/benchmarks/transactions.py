@@ -69,6 +69,13 @@ def make_all_bridges(count: int) -> Work:
     return lambda: make() == count
 
 
+def make_all_by_ip(count: int) -> Work:
+    from iproute2 import make_bridges as by_ip
+
+    make = by_ip(count)
+    return lambda: make() == count
+
+
 def make_routes(count: int) -> Work:
     wanted = [{"dst": destination(number), "gateway": GATEWAY} for number in range(count)]
     _load(routes=wanted[:1])

@@ -54,7 +54,7 @@ def timings_of(outcome: Outcome) -> list[dict[str, t.Any]]:
     """Milliseconds of each wave with what it did, and of reading back."""
     found = [
         {
-            "changes": [f"{step.told[0]}: {step.how}" for step in wave],
+            "changes": [f"{step.what}: {step.how}" for step in wave],
             "ms": round(outcome.timings[number] * 1000, 3),
         }
         for number, wave in enumerate(outcome.waves)

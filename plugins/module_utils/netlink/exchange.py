@@ -165,13 +165,17 @@ class Dump:
                 raise NetlinkOverrun(105, f"{self.request.operation}: the kernel lost messages of this dump")
 
 
+FIRST = 16  # the first run has such a part of the size
+
+
 def chunks(requests: t.Iterable[Request | Alike], most: int, size: int) -> t.Iterator[t.List[Request] | Alike]:
     """`requests` in runs of at most `most` requests and about `size` bytes; a larger request runs alone.
 
-    They are taken only as they are needed, so that a hundred thousand of them never have to be there at once.
+    They are taken only as they are needed, so that a hundred thousand of them never have to be there at once. The first
+    runs are short: the kernel gets to work while the others are made.
     """
     some: list[Request] = []
-    total = 0
+    total, limit = 0, size // FIRST
     for request in requests:
         if isinstance(request, Alike):
             if some:
@@ -180,9 +184,9 @@ def chunks(requests: t.Iterable[Request | Alike], most: int, size: int) -> t.Ite
             yield from request.slices(most, size)
             continue
         length = len(request.body) + 20
-        if some and (len(some) >= most or total + length > size):
+        if some and (len(some) >= most or total + length > limit):
             yield some
-            some, total = [], 0
+            some, total, limit = [], 0, min(2 * limit, size)
         some.append(request)
         total += length
     if some:

@@ -55,16 +55,20 @@ class Changes:
         name = self.want.name
         return lambda place: [link.change(place.index(name), name, **values)]
 
-    def finished(self) -> list[Change]:
+    def finished(self, lines: bool) -> list[Change]:
+        """The changes, with the link's lines if those are to be shown."""
         if not self._changes:
             return []
-        before = "" if self.before is None else line(self.old_name, self.old_place, _made(self.before))
-        after = line(self.want.name, self.want.place, _made(self.after))
+        before, after = self._lines() if lines else ("", "")
         label, where = self.want.label, self.want.where
         return [
             Change(label, how, before, after, do, undo, wave, where, partly)
             for how, do, undo, wave, partly in self._changes
         ]
+
+    def _lines(self) -> tuple[str, str]:
+        before = "" if self.before is None else line(self.old_name, self.old_place, _made(self.before))
+        return before, line(self.want.name, self.want.place, _made(self.after))
 
 
 def _made(fields: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -16,12 +16,13 @@ from .wanted import Wanted
 Link = t.Dict[str, t.Any]
 
 
-def converge(wanted: t.Sequence[Wanted], check: bool, run: Runner) -> tuple[spine.Plan, Hosts]:
+def converge(wanted: t.Sequence[Wanted], check: bool, run: Runner, lines: bool = True) -> tuple[spine.Plan, Hosts]:
     """The plan, carried out unless `check`; and the hosts as they are in the end.
 
+    Without `lines` changes know no lines of links, which only a diff shows and a tenth of the planning makes.
     Raises WrongLink, ChangeFailed, NotConverged, NetlinkError, NoSuchNamespace.
     """
-    return spine.converge(lambda: Hosts(run), lambda hosts: plan(hosts, wanted, run), check)
+    return spine.converge(lambda: Hosts(run), lambda hosts: plan(hosts, wanted, run, lines), check)
 
 
 def found_links(hosts: Hosts, wanted: t.Sequence[Wanted]) -> t.Iterator[tuple[Wanted, Link | None]]:

@@ -9,7 +9,7 @@ import typing as t
 
 from ...plan import Change, Plan
 from ..errors import NoSuchNamespace
-from .found import by_mac
+from .found import STANDING, by_mac, kind_of
 from .host import FEW, Host, Hosts
 from .linkplan import LinkPlan, Task
 from .runner import Runner
@@ -20,7 +20,7 @@ Found = t.Optional[t.Dict[str, t.Any]]
 Located = t.Sequence[t.Tuple[Wanted, Found, bool]]
 
 
-def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
+def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner, lines: bool = True) -> Plan:
     """What has to happen so that `wanted` is true. Raises WrongLink, NetlinkError while looking."""
     _open(hosts, wanted)
     located = [locate(hosts, want) for want in wanted]
@@ -38,7 +38,7 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
     _refuse_or_doom([(mine, mine.found) for mine in links if mine.found and mine.irreconcilable])
     for mine in links:
         plan_link(mine)
-    changes = [change for mine in links for change in mine.changes.finished()]
+    changes = [change for mine in links for change in mine.changes.finished(lines)]
     changes += task.losses
     changes += _removals(hosts, [(want, found) for want, found, _unused in located if found and want.state == "absent"])
     return Plan(sorted(changes, key=lambda change: change.wave), run)
@@ -46,12 +46,18 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner) -> Plan:
 
 def _depths(hosts: Hosts, located: Located) -> t.Callable[[Wanted], int]:
     """How deep each link stands, after a look for loops. One link alone stands on none of the task."""
-    if len(located) == 1 and not located[0][0].master:
+    if not any(want.master for want, *_unused in located) and (len(located) == 1 or not _stand(located)):
         return lambda want: 0
     from .parents import Depths, refuse_master_loops
 
     refuse_master_loops(hosts, located)
     return Depths(located).of
+
+
+def _stand(located: Located) -> bool:
+    """Whether any link stands on another, or is to."""
+    wanted = any(want.link or "link" in want.options for want, *_unused in located)
+    return wanted or any(found and kind_of(found) in STANDING for _unused, found, _moved in located)
 
 
 def _open(hosts: Hosts, wanted: t.Sequence[Wanted]) -> None:

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries out steps: requests built when their turn comes, sent in one batch a namespace."""
+"""Carries out steps: requests built when their turn comes, sent in one batch a namespace.
+
+Of a large wave later requests are built, by another thread, while the kernel carries out earlier ones.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,22 @@ if t.TYPE_CHECKING:
 
 
 class Place:
-    """One namespace while a wave runs: names turned into indexes, as they are now."""
+    """One namespace while a wave runs: names turned into indexes, as they are now.
 
-    def __init__(self, sock: NetlinkSocket) -> None:
-        self.sock = sock
+    What it asks goes by a socket of its own: on the wave's there is a conversation already.
+    """
+
+    def __init__(self, netns: NetNS, sock: NetlinkSocket) -> None:
+        self.netns, self.sock = netns, sock
+        self._asker: NetlinkSocket | None = None
         self._indexes: dict[str, int] = {}
         self._files: list[int] = []
+
+    def ask(self, request: Request, decode: t.Any = None) -> list[t.Any]:
+        """The answers to one request. Raises NetlinkError."""
+        if self._asker is None:
+            self._asker = NetlinkSocket(netns=self.netns)
+        return self._asker.ask(request, decode)
 
     def index(self, name: str) -> int:
         """The index of a link; 0 for "". Raises NetlinkError where there is none."""
@@ -34,13 +47,13 @@ class Place:
         if name not in self._indexes:
             index = self.sock.index(name)
             # Alternative names are longer, and why there is no such link only an answer says.
-            self._indexes[name] = index or self.sock.ask(link.get(name=name), link.decode_name)[0][0]
+            self._indexes[name] = index or self.ask(link.get(name=name), link.decode_name)[0][0]
         return self._indexes[name]
 
     def there(self, index: int) -> bool:
         """Whether there is a link of that index now."""
         try:
-            self.sock.ask(link.get(index))
+            self.ask(link.get(index))
         except NetlinkError as error:
             if error.errno != errno.ENODEV:
                 raise
@@ -57,6 +70,8 @@ class Place:
     def close(self) -> None:
         for file in self._files:
             os.close(file)
+        if self._asker is not None:
+            self._asker.close()
 
 
 class Step(t.NamedTuple):
@@ -109,20 +124,23 @@ class Runner:
         return outcomes
 
     def _run_in(self, netns: NetNS, steps: t.Sequence[tuple[int, Step]], outcomes: list[Exception | None]) -> None:
-        place = Place(self.socket(netns))
-        requests: list[Request] = []
+        place = Place(netns, self.socket(netns))
         owners: list[int] = []
-        try:
+
+        def requests() -> t.Iterator[Request]:
             for number, step in steps:
                 try:
                     built = step.build(place)
                 except (OSError, ValueError) as error:
                     outcomes[number] = error
                     continue
-                requests += built
-                owners += [number] * len(built)
+                owners.extend([number] * len(built))
+                yield from built
+
+        try:
+            refusals = place.sock.batch(requests())
             brought_by = {number: step.brought_by for number, step in steps}
-            for number, refused in zip(owners, place.sock.batch(requests)):
+            for number, refused in zip(owners, refusals):
                 if refused is not None and outcomes[number] is None:
                     outcomes[number] = without_module(refused, brought_by[number])
         finally:

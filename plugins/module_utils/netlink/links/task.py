@@ -20,22 +20,22 @@ FAILURES = (WrongLink, spine.ChangeFailed, spine.NotConverged, OSError, ValueErr
 Link = t.Dict[str, t.Any]
 
 
-def run(params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
-    """`changed`, `diff`, `changes` and the links as they are in the end (with `check`: as they are now).
+def run(params: t.Mapping[str, t.Any], check: bool, diff: bool = True) -> dict[str, t.Any]:
+    """`changed`, `changes` and the links as they are in the end (with `check`: as they are now), and `diff` if asked.
 
     Raises FAILURES.
     """
     batch = params.get("links")
     wanted = parse_all([params] if batch is None else batch, params.get("netns"), "" if batch is None else "links")
     with uncollected(), Runner() as runner:
-        plan, hosts = converge(wanted, check, runner)
+        plan, hosts = converge(wanted, check, runner, diff)
         asked = wanted[: 1 if batch is None else len(batch)]
         links = [
             shown(hosts[want.place], found, want.place)
             for want, found in found_links(hosts, asked)
             if found is not None
         ]
-    result = {"changed": bool(plan), "diff": plan.diff(), "changes": plan.review()}
+    result = {"changed": bool(plan), "changes": plan.review(), **({"diff": plan.diff()} if diff else {})}
     if batch is not None:
         return {**result, "links": links}
     return {**result, "link": links[0] if links else None}

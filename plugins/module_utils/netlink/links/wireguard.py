@@ -59,7 +59,7 @@ def making(sock: GenericSocket, found: Link, create: Request) -> Build | None:
         return None
 
     def build(place: Place) -> list[Request]:
-        place.sock.ask(create)
+        place.ask(create)
         device.apply(sock, device.requests(wire.family(sock), name, device.NEW, kept))
         return []
 
