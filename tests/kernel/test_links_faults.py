@@ -26,7 +26,7 @@ def bench(netns):
 
 
 def as_nobody(netns: str | None, action: t.Callable[[], t.Any]) -> str:
-    """What a process of `nobody` in the namespace (None: that of the tests) says of a task: "done", or the error's words."""
+    """What a process of `nobody` in the namespace (None: ours) says of a task: "done", or the error's words."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
