@@ -43,9 +43,17 @@ def settled(ask: t.Callable[[], bool], seconds: float = 20) -> bool:
 
 
 def clean(host: Host) -> bool:
-    """No suspended device, no inactive table, no cookie: of slots and semaphores, as listed by the kernel."""
+    """No suspended device, inactive table, cookie or region: slots, semaphores and regions as the kernel lists them."""
     devices = host.info(gather=[])["devices"]
-    return not udev.leaked() and not any(one["inactive_table"] or one["state"] != "active" for one in devices)
+    regions = [dmsetup("message", one["name"], "0", "@stats_list") for one in devices]
+    slots = [one["name"] for one in devices if one["inactive_table"] or one["state"] != "active"]
+    return not udev.leaked() and not slots and not any(regions)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(host: Host) -> t.Iterator[None]:
+    yield
+    assert clean(host)
 
 
 def test_a_refused_table_changes_nothing(host: Host) -> None:
