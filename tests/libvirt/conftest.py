@@ -132,8 +132,8 @@ class Task:
             stderr=subprocess.PIPE,
         )
 
-    def result(self) -> dict[str, t.Any]:
-        out, err = self.process.communicate(timeout=60)
+    def result(self, timeout: float = 60) -> dict[str, t.Any]:
+        out, err = self.process.communicate(timeout=timeout)
         assert out, err
         return t.cast(t.Dict[str, t.Any], json.loads(out))
 
