@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 import typing as t
@@ -47,6 +48,7 @@ class Host:
         folders = [path for one in shared for path in (one, *one.rglob("*")) if path.is_dir()]
         folders += [Path(one.paths.prefix()).parent for one in self.prefixes]
         own = frozenset(f"file {path}" for path in folders)
+        gc.collect()  # a VM that is known of before a change, and was spoken to since, ends its connection when it goes
         leftovers.check(self.daemon, before | own, self.folder)
 
 
