@@ -42,6 +42,10 @@ class Host:
     def look(self) -> frozenset[str]:
         return leftovers.look(self.daemon, self.folder)
 
+    def seen(self) -> frozenset[str]:
+        """Without connections to VMs, which other processes of the machine have too."""
+        return frozenset(one for one in self.look() if "/lago-ssh-" not in one)
+
     def check(self, before: frozenset[str]) -> None:
         """Folders of the host's own stay, and those that labs were made in; no file that is in them does."""
         shared = [Path(self.settings[key]) for key in ("lease_dir", "template_store", "template_repos")]

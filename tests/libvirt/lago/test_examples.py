@@ -63,9 +63,9 @@ class Lab:
     def step(self, state: str, *, every_time: bool = False, **options: t.Any) -> Result:
         """Foretold, which changes nothing; done as that was; and asked again: nothing to do, or done `every_time`."""
         self.leave()
-        before = self.host.look()
+        before = self.host.seen()
         foretold = self.run(state, check=True, **options)
-        assert foretold["pending"] and self.host.look() == before
+        assert foretold["pending"] and self.host.seen() == before
         done = self.run(state, **options)
         for key in ("changed", "diff", "changes"):
             assert done[key] == foretold[key], key
