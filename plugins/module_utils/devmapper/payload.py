@@ -15,7 +15,7 @@ import typing as t
 from ..wire import Cursor, WireError
 from . import constants as c
 from .errors import DmDecodeError, DmValueError
-from .header import Answer, huge_decode
+from .header import DEV_BITS, Answer, huge_decode
 
 SPEC = struct.Struct("=QQiI16s")  # struct dm_target_spec
 NAMED = struct.Struct("=QI")  # struct dm_name_list up to its name
@@ -126,12 +126,12 @@ def _listed(data: bytes, begin: int, dev: int, numbered: bool) -> Listed:
     end = data.index(0, begin)
     name = data[begin:end].decode("utf-8", "surrogateescape")
     if not numbered:
-        return Listed(name, huge_decode(dev), None, "")
+        return Listed(name, dev & DEV_BITS, None, "")
     after = (end + 8) & ~7
     event_nr, flags = EVENT.unpack_from(data, after)
     begin = after + EVENT.size
     uuid = data[begin : data.index(0, begin)].decode("utf-8", "surrogateescape") if flags & c.HAS_UUID else ""
-    return Listed(name, huge_decode(dev), event_nr, uuid)
+    return Listed(name, dev & DEV_BITS, event_nr, uuid)
 
 
 def decode_versions(answer: Answer) -> dict[str, tuple[int, int, int]]:

@@ -18,14 +18,9 @@ from .picture import MAPPER, Found, Picture
 
 def target_lines(lines: t.Sequence[Line], picture: Picture) -> list[str]:
     """`start length type arguments`, devices by their paths, without keys."""
-    words = picture.words
     return [
-        f"{start} {length} {kind} {arguments(kind, params, words)}".rstrip() for start, length, kind, params in lines
+        f"{one['start']} {one['length']} {one['type']} {one['args']}".rstrip() for one in shown_table(lines, picture)
     ]
-
-
-def arguments(kind: str, params: str, words: equality.Respelling) -> str:
-    return equality.with_devices(secrets.hidden(kind, params) if kind in WITH_SECRETS else params, words)
 
 
 def state_of(found: Found) -> str:
@@ -64,10 +59,12 @@ def plain(name: str) -> str:
 def shown(found: Found, picture: Picture) -> dict[str, t.Any]:
     """A device as the modules return it."""
     listed, answer, live, _inactive = found
-    flags = answer.flags
+    name, uuid, flags = listed.name, listed.uuid, answer.flags
+    if "\\" in name or "\\" in uuid:
+        name, uuid = plain(name), plain(uuid)
     return {
-        "name": mangle.unmangle(listed.name),
-        "uuid": mangle.unmangle(listed.uuid) or None,
+        "name": name,
+        "uuid": uuid or None,
         "path": MAPPER + listed.name,
         "dev": dev_text(listed.dev),
         "state": "suspended" if flags & c.SUSPEND else "active",
@@ -82,8 +79,13 @@ def shown(found: Found, picture: Picture) -> dict[str, t.Any]:
 
 
 def shown_table(lines: t.Sequence[Line], picture: Picture) -> list[dict[str, t.Any]]:
-    words = picture.words
+    words, with_devices = picture.words, equality.with_devices
     return [
-        {"start": start, "length": length, "type": kind, "args": arguments(kind, params, words).rstrip()}
+        {
+            "start": start,
+            "length": length,
+            "type": kind,
+            "args": with_devices(secrets.hidden(kind, params) if kind in WITH_SECRETS else params, words).rstrip(),
+        }
         for start, length, kind, params in lines
     ]
