@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.importing import import_lab
@@ -15,11 +16,16 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix impor
 
 from tests.libvirt.lago.conftest import Host
 from tests.libvirt.lago.inside import guests, network_of
+from tests.libvirt.lago.test_snapshots import killed_at
 from tests.testbed.libvirt import tiny
 
 BOOT = 150.0  # seconds for two guests without KVM, on a machine that does other things too
 NAMES = ("one", "two")
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+# Records of a revert: its files are made, a VM is stopped, one is restored, both are.
+KILLED = (3, 6, 10, 13)
+STARTED = 5  # records of a start of one VM: it runs, and nobody knows yet that this was all
+UP = b"is up after"  # a guest's last words as it boots
 
 
 @pytest.fixture
@@ -53,7 +59,29 @@ def write(prefix: Prefix, text: str) -> None:
         run(prefix, vm, f"echo {text} > /root/on-disk && echo {text} > /run/in-memory && sync")
 
 
+def state(prefix: Prefix) -> dict[str, str]:
+    """What the guests say that they have on disk and in memory, and which boot it is."""
+    return {vm: run(prefix, vm, f"cat /root/on-disk /run/in-memory {BOOT_ID}") for vm in NAMES}
+
+
+class Consoles:
+    """What the VMs have ever said on their consoles, of which nothing is to be lost."""
+
+    def __init__(self, prefix: Prefix) -> None:
+        self._prefix, self.said = prefix, dict.fromkeys(NAMES, b"")
+
+    def kept(self) -> dict[str, int]:
+        """How often each VM has said that it is up."""
+        for vm, before in self.said.items():
+            now = Path(self._prefix.paths.console(vm)).read_bytes()
+            assert now.startswith(before) and now, vm
+            self.said[vm] = now
+        return {vm: said.count(UP) for vm, said in self.said.items()}
+
+
 def test_two_guests_go_back_and_elsewhere(host: Host, lab: Prefix) -> None:
+    consoles = Consoles(lab)
+    assert consoles.kept() == {"one": 1, "two": 1}
     write(lab, "before")
     boots = {vm: run(lab, vm, f"cat {BOOT_ID}") for vm in NAMES}
     assert lab.create_snapshots("still", quiesce=True)
@@ -63,11 +91,20 @@ def test_two_guests_go_back_and_elsewhere(host: Host, lab: Prefix) -> None:
 
     start = time.monotonic()
     lab.revert_snapshots("warm")
-    found = {vm: run(lab, vm, f"cat /root/on-disk /run/in-memory {BOOT_ID}") for vm in NAMES}
+    found = state(lab)
     back = time.monotonic() - start
-    assert found == {vm: f"before\nbefore\n{boot}" for vm, boot in boots.items()}, "they run on from there"
+    wanted = {vm: f"before\nbefore\n{boot}" for vm, boot in boots.items()}
+    assert found == wanted, "they run on from there"
     late = abs(int(run(lab, "one", "date +%s")) - time.time())
     assert late < 30, "they know what time it is"
+
+    for at in KILLED:
+        write(lab, "after")
+        assert killed_at(lab, at, "record", lambda it: it.revert_snapshots("warm"))
+        lab.forget()
+        assert lab.resume() == "revert"
+        assert state(lab) == wanted, at
+    assert consoles.kept() == {"one": 1, "two": 1}, "none was booted"
 
     write(lab, "elsewhere")
     collected = lab.collect(str(host.folder / "kept" / "collected"))
@@ -75,8 +112,9 @@ def test_two_guests_go_back_and_elsewhere(host: Host, lab: Prefix) -> None:
         assert file.read() == "elsewhere\n"
     assert collected["two"]["files"].keys() == {"/root/on-disk", "/etc/init.d"}
     assert collected["two"]["missing"].keys() == {"/root/nothing"}
-    with open(collected["two"]["console"], encoding="utf-8") as file:
-        assert "two is up after" in file.read()
+    for vm in NAMES:
+        assert Path(collected[vm]["console"]).read_bytes() == Path(lab.paths.console(vm)).read_bytes()
+    assert b"tiny: two is up after" in Path(collected["two"]["console"]).read_bytes()
 
     start = time.monotonic()
     lab.revert_snapshots("still")
@@ -84,6 +122,7 @@ def test_two_guests_go_back_and_elsewhere(host: Host, lab: Prefix) -> None:
     booted = time.monotonic() - start
     assert run(lab, "one", "cat /root/on-disk") == "before"
     assert run(lab, "one", f"cat {BOOT_ID}") != boots["one"], "what has no memory is booted"
+    assert consoles.kept() == {"one": 2, "two": 2}
     paused = {name: one["paused"] for name, one in lab.virt_env.snapshots["taken"].items()}
     print(f"back with memory in {back:.1f} s, by booting in {booted:.1f} s; paused for {paused} s")
 
@@ -91,6 +130,12 @@ def test_two_guests_go_back_and_elsewhere(host: Host, lab: Prefix) -> None:
     archive = str(host.folder / "kept" / "lab.tar")
     lab.export(archive)
     address = lab.virt_env.get_vm("one").ip()
+    lab.stop()
+    assert killed_at(lab, STARTED, "record", lambda it: it.start(["one"]))
+    lab.forget()
+    assert lab.resume() == "converge"
+    lab.virt_env.get_vm("one").wait_for("console", BOOT, UP.decode())
+    assert consoles.kept() == {"one": 3, "two": 2}, "what was said before is there after a stop and a killed start"
     lab.stop()
     other = host.prefix("other")
     import_lab(other.paths.prefix(), archive, host.settings)
