@@ -411,7 +411,12 @@ def test_libvirtd_killed_in_the_window(fresh: Daemon, monkeypatch: pytest.Monkey
     monkeypatch.undo()
     prefix.connection.reopen(20)
     assert settled(prefix) == []
-    prefix.create_snapshots("x")
+    try:
+        prefix.create_snapshots("x")
+    except KvmError as error:  # QEMU still has a node of then, which libvirtd forgot: only once
+        assert "Duplicate nodes" in str(error)
+        assert settled(prefix) == []
+        prefix.create_snapshots("x")
     prefix.revert_snapshots("x")
     check_whole(prefix)
     prefix.destroy()
