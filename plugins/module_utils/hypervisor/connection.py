@@ -102,6 +102,24 @@ class Connection:
         except self.libvirt.libvirtError as error:
             raise self._translated(method, error) from error
 
+    def ask_qemu(self, domain: t.Any, execute: str, **arguments: t.Any) -> t.Any:
+        """What a command of QEMU's own (QMP) returns, past libvirt's driver. Raises KvmError."""
+        import json
+
+        self.doing = f"{execute} of QEMU by {self.uri}"
+        try:
+            import libvirt_qemu
+        except ImportError as error:
+            raise LibvirtMissing(f"libvirt-python lacks its part libvirt_qemu: {error}") from error
+        command = json.dumps({"execute": execute, **({"arguments": arguments} if arguments else {})})
+        try:
+            answer = json.loads(libvirt_qemu.qemuMonitorCommand(domain, command, 0))
+        except self.libvirt.libvirtError as error:
+            raise self._translated(execute, error) from error
+        if "error" in answer:
+            raise Refused(f"{execute} of QEMU: {answer['error'].get('desc')}")
+        return answer["return"]
+
     def _translated(self, method: str, error: t.Any) -> KvmError:
         code = error.get_error_code() or 0
         text = f"{method} of {self.uri}: {error.get_error_message() or error}"

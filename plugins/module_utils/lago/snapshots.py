@@ -304,11 +304,17 @@ def remove_thing(prefix: Prefix, thing: Thing) -> None:
 
 
 def _undo(prefix: Prefix, journal: Journal, thing: Thing) -> None:
-    """A VM that writes to the file already goes back to the one below."""
+    """A VM that writes to the file already goes back to the one below, also where libvirtd forgot that it does."""
     domain = _domain(prefix, thing.detail["vm"])
-    dev = thing.detail.get("dev", "")
-    if domain is not None and layers.active_files(prefix.connection, domain).get(dev) == thing.detail["path"]:
-        layers.fold_live(prefix.connection, domain, dev)
+    dev, path = thing.detail.get("dev", ""), thing.detail["path"]
+    if domain is not None and dev:
+        active = layers.active_files(prefix.connection, domain).get(dev, "")
+        if active == path:
+            layers.fold_live(prefix.connection, domain, dev)
+        else:
+            from . import forgotten
+
+            forgotten.take_back(prefix.connection, domain, dev, path, active)
     with journal.removing(SNAPSHOT, thing.name):
         remove_thing(prefix, thing)
 
