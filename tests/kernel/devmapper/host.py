@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import time
 import typing as t
 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper import mangle
@@ -16,6 +17,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.devmapper.devices
 
 from tests.kernel.links import filled
 
+SETTLED = 20.0  # seconds: udev opens what is new, and a loaded guest takes its time
 DISKS = ("/dev/vdb", "/dev/vdc")
 OPTIONS = {**spec.DEVICE, **spec.COMMON, "devices": {"type": "list", "elements": "dict", "options": spec.DEVICE}}
 
@@ -65,7 +67,8 @@ class Host:
         """Removes what is left, from the top down."""
         mangled = mangle.mangle(self.prefix)
         with Mapper() as mapper:
-            for _unused in range(20):
+            until = time.monotonic() + SETTLED
+            while time.monotonic() < until:
                 left = [one.name for one in mapper.devices() if one.name.startswith(mangled)]
                 if not left:
                     return
@@ -73,6 +76,7 @@ class Host:
                     state = mapper.status(name)
                     if state is not None and state.open_count == 0:
                         mapper.remove(name, retry=3)
+                time.sleep(0.05)
 
 
 def dmsetup(*words: str, good: bool = True) -> str:
