@@ -59,7 +59,8 @@ class ActionModule(ActionBase):
         if confirmed is None:
             return self._cut_off(committed, reason, deadline)
         if confirmed.get("failed"):
-            return confirmed
+            late = confirmed.get("rolled_back") and time.monotonic() >= deadline
+            return _taken_back(committed, confirmed["msg"]) if late else confirmed
         kept: Result = {name: confirmed[name] for name in ("timings", "network", "meanwhile") if name in confirmed}
         return {**committed, **kept, "pending": False}
 
@@ -87,23 +88,31 @@ class ActionModule(ActionBase):
 
     def _cut_off(self, committed: Result, reason: str, deadline: float) -> Result:
         """The failure of a task whose host could not be reached after the change, when it can be reached again."""
-        transaction, timeout = committed["transaction"], committed["confirm_timeout"]
-        sentence = f"the host could not be reached within {timeout} s after its network was changed ({reason})"
+        transaction, sentence = committed["transaction"], _not_reached(committed, reason)
         wait = deadline - time.monotonic()
         if wait > 0:
             time.sleep(wait)
         with Way(self._connection, None) as way:
-            back, reason = self._come_back(way, transaction, "rolled_back", time.monotonic() + COME_BACK)
-        failure = {**committed, "failed": True, "changed": False, "pending": False}
+            back, late = self._come_back(way, transaction, "rolled_back", time.monotonic() + COME_BACK)
         if back is None:
-            return {**failure, "rolled_back": False, "msg": f"{sentence}, nor {COME_BACK} s after that: {reason}"}
+            return _failure(committed, f"{sentence}, nor {COME_BACK} s after that: {late}", False)
         if back.get("failed"):
-            return {**failure, "rolled_back": False, "msg": f"{sentence}; then: {back['msg']}"}
-        return {
-            **failure,
-            "rolled_back": True,
-            "msg": f"{sentence}, so it took everything back by itself and is as it was: {_some(committed['review'])}",
-        }
+            return _failure(committed, f"{sentence}; then: {back['msg']}", False)
+        return _taken_back(committed, reason)
+
+
+def _not_reached(committed: Result, reason: str) -> str:
+    timeout = committed["confirm_timeout"]
+    return f"the host could not be reached within {timeout} s after its network was changed ({reason})"
+
+
+def _taken_back(committed: Result, reason: str) -> Result:
+    sentence, lines = _not_reached(committed, reason), _some(committed["review"])
+    return _failure(committed, f"{sentence}, so it took everything back by itself and is as it was: {lines}", True)
+
+
+def _failure(committed: Result, sentence: str, back: bool) -> Result:
+    return {**committed, "failed": True, "changed": False, "pending": False, "rolled_back": back, "msg": sentence}
 
 
 def _some(lines: t.Sequence[str], shown: int = 5) -> str:

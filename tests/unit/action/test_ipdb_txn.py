@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import types
 
 import pytest
@@ -168,6 +169,24 @@ def test_cut_off_it_waits_and_tells_what_was_taken_back(play):
         " everything back by itself and is as it was: br0: create bridge"
     )
     assert plugin.asked[-1] == ("rolled_back", "192.0.2.1")
+
+
+def test_an_attempt_that_gets_through_when_all_was_taken_back_tells_the_same(play):
+    """A slow login: it began before the deadline, and the host could be reached again when it came in."""
+
+    def late(_connection):
+        time.sleep(1.0)  # of which the module left 0.9
+        return {"failed": True, "rolled_back": True, "msg": "it was rolled back: it was not confirmed in time"}
+
+    plugin, result = play(answers(committed=ANSWER, confirmed=late))
+    assert result["failed"]
+    assert result["rolled_back"]
+    assert result["diff"] == COMMITTED["diff"]
+    assert result["msg"] == (
+        "the host could not be reached within 1 s after its network was changed (it was rolled back: it was not"
+        " confirmed in time), so it took everything back by itself and is as it was: br0: create bridge"
+    )
+    assert plugin.asked[-1][0] == "confirmed"
 
 
 def test_a_host_that_never_comes_back_is_told(play, monkeypatch):
