@@ -65,14 +65,17 @@ def make_bridges(count: int) -> Work:
 
 def make_all_bridges(count: int) -> Work:
     """The same, for a comparison of one count with another: whether all of them are there."""
-    make = make_bridges(count)
-    return lambda: make() == count
+    return _whether_all(make_bridges, count)
 
 
 def make_all_by_ip(count: int) -> Work:
     from iproute2 import make_bridges as by_ip
 
-    make = by_ip(count)
+    return _whether_all(by_ip, count)
+
+
+def _whether_all(how: t.Callable[[int], Work], count: int) -> Work:
+    make = how(count)
     return lambda: make() == count
 
 

@@ -18,11 +18,10 @@ import typing as t
 from ..hypervisor.connection import Connection
 from ..hypervisor.errors import TimedOut
 from .errors import SnapshotError
+from .layers import FOLD, PAUSE
 
 Node = t.Dict[str, t.Any]
 
-FOLD = 600.0  # seconds for all that was written to one file
-PAUSE = 0.01
 PROTOCOLS = ("file", "host_device")  # drivers of the nodes below those with a format
 
 

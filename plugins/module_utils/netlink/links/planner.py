@@ -45,7 +45,7 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner, lines: bool = Tr
 
 
 def _depths(hosts: Hosts, located: Located) -> t.Callable[[Wanted], int]:
-    """How deep each link stands, after a look for loops. One link alone stands on none of the task."""
+    """How deep each link stands, after a look for loops. One link alone, or none that stands on any, needs no look."""
     if not any(want.master for want, *_unused in located) and (len(located) == 1 or not _stand(located)):
         return lambda want: 0
     from .parents import Depths, refuse_master_loops
