@@ -39,6 +39,7 @@ if t.TYPE_CHECKING:
 
 SNAPSHOT = "snapshot"
 PATIENCE = 15.0  # seconds for a libvirtd that is restarted meanwhile
+ENDING = 3.0  # seconds for a VM that libvirtd is stopping
 OFF = "shut off"
 
 
@@ -306,17 +307,34 @@ def remove_thing(prefix: Prefix, thing: Thing) -> None:
 def _undo(prefix: Prefix, journal: Journal, thing: Thing) -> None:
     """A VM that writes to the file already goes back to the one below, also where libvirtd forgot that it does."""
     domain = _domain(prefix, thing.detail["vm"])
-    dev, path = thing.detail.get("dev", ""), thing.detail["path"]
-    if domain is not None and dev:
-        active = layers.active_files(prefix.connection, domain).get(dev, "")
-        if active == path:
-            layers.fold_live(prefix.connection, domain, dev)
-        else:
-            from . import forgotten
-
-            forgotten.take_back(prefix.connection, domain, dev, path, active)
+    if domain is not None and thing.detail.get("dev"):
+        try:
+            _let_go(prefix, domain, thing.detail["dev"], thing.detail["path"])
+        except KvmError:
+            if not _ends(prefix, thing.detail["vm"]):
+                raise
     with journal.removing(SNAPSHOT, thing.name):
         remove_thing(prefix, thing)
+
+
+def _let_go(prefix: Prefix, domain: t.Any, dev: str, path: str) -> None:
+    active = layers.active_files(prefix.connection, domain).get(dev, "")
+    if active == path:
+        layers.fold_live(prefix.connection, domain, dev)
+    else:
+        from . import forgotten
+
+        forgotten.take_back(prefix.connection, domain, dev, path, active)
+
+
+def _ends(prefix: Prefix, vm: str) -> bool:
+    """Whether the VM is off, or is within a few seconds: libvirtd goes on with what a killed revert asked of it last."""
+    end = time.monotonic() + ENDING
+    while _domain(prefix, vm) is not None:
+        if time.monotonic() > end:
+            return False
+        time.sleep(layers.PAUSE)
+    return True
 
 
 def fold_needless(prefix: Prefix, journal: Journal) -> None:

@@ -447,6 +447,29 @@ def test_a_file_that_libvirtd_forgot(pair: Prefix, monkeypatch: pytest.MonkeyPat
     check_whole(pair)
 
 
+def test_a_vm_that_ends_while_its_file_is_taken_back(pair: Prefix, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libvirtd still stops a VM for a revert that was killed when the next one has found that VM live."""
+
+    def failing(*_arguments: t.Any) -> None:
+        raise KvmError("refused")
+
+    taking_back = forgotten.take_back
+
+    def ending(connection: Connection, domain: t.Any, *rest: t.Any) -> None:
+        domain.destroy()
+        taking_back(connection, domain, *rest)
+
+    monkeypatch.setattr(memory, "take", failing)
+    monkeypatch.setattr(forgotten, "take_back", ending)
+    with pytest.raises(KvmError, match="refused"):
+        pair.create_snapshots("x")
+    monkeypatch.undo()
+    pair.forget()
+    assert [thing.name for thing in pair.standing().things.values() if thing.kind == "snapshot"] == []
+    pair.start()
+    check_whole(pair)
+
+
 def test_libvirtd_killed_in_the_window(fresh: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fresh.folder / "labs"
     folder.mkdir(mode=0o755)
