@@ -328,7 +328,7 @@ def _let_go(prefix: Prefix, domain: t.Any, dev: str, path: str) -> None:
 
 
 def _ends(prefix: Prefix, vm: str) -> bool:
-    """Whether the VM is off, or is within a few seconds: libvirtd goes on with what a killed revert asked of it last."""
+    """Whether the VM is off soon: libvirtd goes on with what a killed revert asked of it last."""
     end = time.monotonic() + ENDING
     while _domain(prefix, vm) is not None:
         if time.monotonic() > end:
