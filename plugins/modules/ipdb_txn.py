@@ -670,14 +670,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.ipdb import spec, task
+from ..module_utils.netlink.legible import legible, visible
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=spec.TRANSACTION, supports_check_mode=True)
     try:
-        result = task.run(module.params, module.check_mode)
+        result = legible(task.run(module.params, module.check_mode))
     except task.FAILURES as error:
-        module.fail_json(msg=str(error), **getattr(error, "details", {}))
+        module.fail_json(msg=visible(str(error)), **legible(getattr(error, "details", {})))
     diff = result.pop("diff", None)
     module.exit_json(**result, **({"diff": diff} if module._diff and diff else {}))
 

@@ -96,6 +96,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils.ipdb import pending
+from ..module_utils.netlink.legible import legible, visible
 
 
 def main() -> None:
@@ -105,8 +106,8 @@ def main() -> None:
     try:
         found = pending.transactions(module.params["transaction"], module.params["netns"])
     except pending.FAILURES as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, transactions=found)
+        module.fail_json(msg=visible(str(error)))
+    module.exit_json(changed=False, transactions=[legible(one) for one in found])
 
 
 if __name__ == "__main__":

@@ -374,6 +374,7 @@ links:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils.netlink.legible import legible, visible
 from ..module_utils.netlink.links import spec, task
 
 
@@ -388,8 +389,8 @@ def main() -> None:
     try:
         result = task.run(module.params, module.check_mode, module._diff)
     except task.FAILURES as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+        module.fail_json(msg=visible(str(error)))
+    module.exit_json(**legible(result))
 
 
 if __name__ == "__main__":

@@ -186,6 +186,7 @@ routes:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils.netlink.legible import legible, visible
 from ..module_utils.netlink.routes import spec, task
 
 
@@ -202,9 +203,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = task.run(module.params, module.check_mode)
+        result = legible(task.run(module.params, module.check_mode))
     except task.FAILURES as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=visible(str(error)))
     diff = result.pop("diff")
     module.exit_json(**result, **({"diff": diff} if module._diff else {}))
 
