@@ -50,9 +50,9 @@ def told(lines: Lines, table: str, key: Key) -> tuple[str, str, str]:
         if index not in lines.links:
             lines.links[index] = what(lines, table, key), _link(lines, index, False), _link(lines, index, True)
         return lines.links[index]
+    if table == "routes" and key in lines.after.routes and key not in lines.before.routes:
+        return _new_route(lines, lines.after.routes[key])
     was, then = lines.before.table(table).get(key), lines.after.table(table).get(key)
-    if table == "routes" and was is None and then:
-        return _new_route(lines, then)
     label, line = LABELS[table], LINES[table]
     return (
         label(then or was or {}, lines.after if then else lines.before),

@@ -48,6 +48,11 @@ def route_key(route: Object) -> Key:
     return family, get("table", "main"), route["dst"], metric, get("tos", 0), get("from", ""), 0
 
 
+def named_route_key(family: str, table: t.Any, dst: str, metric: int) -> Key:
+    """That of a route as tasks name them: without a TOS or a source."""
+    return family, table, dst, metric, 0, "", 0
+
+
 def rule_key(rule: Object) -> Key:
     return json.dumps(rule, sort_keys=True)
 

@@ -15,7 +15,13 @@ Told = t.Tuple[Step, str, str, str]
 
 def told_of(waves: Waves) -> list[Told]:
     """Each step, in order, with the name of its object and the object's lines before and after."""
-    return [(step, *step.lines.told(step.table, step.key)) for wave in waves for step in wave]
+    if not _latest or _latest[0][0] is not waves:
+        _latest[:] = [(waves, [(step, *step.lines.told(step.table, step.key)) for wave in waves for step in wave])]
+    return _latest[0][1]
+
+
+# A plan is told before it is carried out, and again with what each wave took.
+_latest: list[tuple[Waves, list[Told]]] = []
 
 
 def review(told: t.Iterable[Told]) -> list[str]:

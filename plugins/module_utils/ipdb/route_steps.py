@@ -16,6 +16,7 @@ from .same import same_route
 
 ABSENT = frozenset((errno.ESRCH, errno.ENOENT, errno.ENODEV))
 THERE = frozenset((errno.EEXIST,))
+VIA, DIRECT = (waves.ROUTE_VIA,), (waves.ROUTE_DIRECT,)
 BY_GATEWAY = frozenset(("gateway", "via", "nexthops", "nhid"))
 
 
@@ -71,12 +72,12 @@ def _has_gateway(one: Object) -> bool:
 
 
 def _set(draft: Draft, key: Key, one: Object, now: Object | None) -> None:
-    wave: tuple[int, ...] = (waves.ROUTE_VIA,) if _has_gateway(one) else (waves.ROUTE_DIRECT,)
+    wave: tuple[int, ...] = VIA if _has_gateway(one) else DIRECT
     if key[-1]:
         wave = (*wave, key[-1])
     sent = {name: value for name, value in one.items() if name != "free"} if "free" in one else one
     request = route.append(sent) if key[-1] else route.Deferred(route.replace, sent)
-    draft.add(wave, "routes", key, "replace" if now else "add", [request])
+    draft.add(wave, "routes", key, "replace" if now else "add", (request,))
 
 
 def _remove(draft: Draft, key: Key, one: Object, wave: int) -> None:

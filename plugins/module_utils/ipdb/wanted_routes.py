@@ -14,7 +14,7 @@ from ..netlink.routes.wanted import Wanted, WrongRoute, parse_all
 from ..netlink.rtnl import route
 from .capture import configured_route
 from .lines import name
-from .picture import Key, Object, route_key
+from .picture import Key, Object, named_route_key
 from .wanting import Wanting
 
 
@@ -24,16 +24,17 @@ def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]]) -> None:
     new: dict[Key, Object] = {}
     alike: dict[int, Object] = {}  # new routes by the identity of what they have in common
     for want in parse_all(items, True):
-        key = route_key(want.fields)
+        where, state, dst, rest = want
+        key = named_route_key(rest.family, rest.table, dst, rest.metric)
         now = there.get(key)
-        wanting.say("routes", key, want.where)
-        if want.state == "absent":
+        wanting.places["routes", key] = where
+        if state == "absent":
             if now and not differing({**want.fields, "metric": now.get("metric")}, _named(wanting, now, want)):
                 wanting.drop("routes", key)
         elif now is None:
-            if want.rest is None or id(want.rest) not in alike:
-                alike[id(want.rest)] = _whole(_resolved(wanting, want), ways)
-            new[key] = {**alike[id(want.rest)], "dst": want.fields["dst"]}
+            if id(rest) not in alike:
+                alike[id(rest)] = _whole(_resolved(wanting, want), ways)
+            new[key] = {**alike[id(rest)], "dst": dst}
         elif differing(want.fields, _named(wanting, now, want)) or _moves(want, now, ways):
             wanting.put("routes", key, _whole({**kept(now), **_resolved(wanting, want)}, ways))
     if new:
@@ -42,8 +43,8 @@ def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]]) -> None:
 
 def _moves(want: Wanted, now: Object, ways: Ways) -> bool:
     """Whether the gateway is to be found on another link than the route's, which the task does not name."""
-    gateway = want.fields.get("gateway")
-    if not ways.change or not gateway or "dev" in want.fields:
+    gateway = want.rest.fields.get("gateway")
+    if not ways.change or not gateway or "dev" in want.rest.fields:
         return False
     return ways.link_to(gateway) not in (None, now.get("oif"))
 
@@ -52,9 +53,9 @@ def _named(wanting: Wanting, now: Object, want: Wanted) -> Object:
     """The route that is there with names of links, as far as the task names some."""
     picture = wanting.before
     out = dict(now)
-    if "dev" in want.fields and now.get("oif"):
+    if "dev" in want.rest.fields and now.get("oif"):
         out["dev"] = name(picture, now["oif"])
-    if "nexthops" in want.fields and now.get("nexthops"):
+    if "nexthops" in want.rest.fields and now.get("nexthops"):
         out["nexthops"] = [{**hop, "dev": name(picture, hop.get("oif", 0))} for hop in now["nexthops"]]
     return out
 
@@ -64,15 +65,16 @@ LINKED = frozenset(("dev", "nexthops"))  # fields with names of links
 
 def _resolved(wanting: Wanting, want: Wanted) -> Object:
     """The fields with indexes for names of links. Raises WrongRoute."""
-    if LINKED.isdisjoint(want.fields):
-        return dict(want.fields)
-    out = {field: value for field, value in want.fields.items() if field not in LINKED}
-    if want.fields.get("dev"):
-        out["oif"] = _index(wanting, want, want.fields["dev"])
-    if want.fields.get("nexthops"):
+    fields = want.fields
+    if LINKED.isdisjoint(fields):
+        return fields
+    out = {field: value for field, value in fields.items() if field not in LINKED}
+    if fields.get("dev"):
+        out["oif"] = _index(wanting, want, fields["dev"])
+    if fields.get("nexthops"):
         out["nexthops"] = [
             {**{field: value for field, value in hop.items() if field != "dev"}, **_oif(wanting, want, hop)}
-            for hop in want.fields["nexthops"]
+            for hop in fields["nexthops"]
         ]
     return out
 
@@ -84,7 +86,7 @@ def _oif(wanting: Wanting, want: Wanted, hop: Object) -> Object:
 def _index(wanting: Wanting, want: Wanted, dev: str) -> int:
     index = wanting.index(dev)
     if index is None:
-        raise WrongRoute(f"{want.where}: there is no link {dev} for the route to {want.fields['dst']}")
+        raise WrongRoute(f"{want.where}: there is no link {dev} for the route to {want.dst}")
     return index
 
 

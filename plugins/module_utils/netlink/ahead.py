@@ -36,6 +36,44 @@ def ahead(items: t.Iterator[Item]) -> t.Iterator[Item]:
         thread.join()
 
 
+def received(receive: t.Callable[[], Item], is_last: t.Callable[[Item], bool]) -> t.Iterator[Item]:
+    """What `receive` returns until the last of it; a thread waits for more of it while the caller uses what is there.
+
+    What `receive` raises is raised here, in its turn. When the caller stops, it is called once more at most.
+    """
+    arrived: queue.SimpleQueue[t.Any] = queue.SimpleQueue()
+    stopped = threading.Event()
+    thread = threading.Thread(target=_receive, args=(receive, is_last, arrived, stopped), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = arrived.get()
+            if error is not None:
+                raise error
+            yield item
+            if is_last(item):
+                return
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _receive(
+    receive: t.Callable[[], Item],
+    is_last: t.Callable[[Item], bool],
+    arrived: queue.SimpleQueue[t.Any],
+    stopped: threading.Event,
+) -> None:
+    try:
+        while not stopped.is_set():
+            item = receive()
+            arrived.put((item, None))
+            if is_last(item):
+                return
+    except BaseException as error:
+        arrived.put((None, error))
+
+
 def _make(items: t.Iterator[t.Any], wanted: queue.SimpleQueue[bool], made: queue.SimpleQueue[t.Any]) -> None:
     while wanted.get():
         try:

@@ -18,7 +18,7 @@ import typing as t
 
 from .errors import DumpInterrupted, NetlinkError, NetlinkOverrun, NetlinkTimeout
 from .exchange import Alike, Batch, Decode, Dump, chunks
-from .message import Request
+from .message import Message, Request, split
 
 if t.TYPE_CHECKING:
     from .netns import NetNS
@@ -35,6 +35,7 @@ RECEIVE_BUFFER = 4 << 20  # bytes asked for; without CAP_NET_ADMIN the system's 
 ACK_COST = 2048  # bytes of receive buffer an acknowledgement with its texts can take
 SEND_SIZE = 64 << 10  # one send has to fit the send buffer, 208 KiB by default
 LARGEST = 128 << 10  # bytes of a datagram; dumps come in 32 KiB, a link with hundreds of VFs takes some 64
+FEW = 2  # sends, or datagrams of a dump, are not worth a thread, nor the code for it
 ATTEMPTS = 40  # an interrupted dump is asked for again: under steady churn about every second one is
 
 
@@ -67,14 +68,13 @@ def _opened(protocol: int, netns: NetNS) -> socket.socket:
 
 
 def _early(batches: t.Iterator[Batch]) -> t.Iterator[Batch]:
-    """Few are not worth a thread, nor the code for it."""
-    yield from itertools.islice(batches, 2)
-    third = next(batches, None)
-    if third is None:
+    yield from itertools.islice(batches, FEW)
+    more = next(batches, None)
+    if more is None:
         return
     from .ahead import ahead
 
-    yield from ahead(itertools.chain([third], batches))
+    yield from ahead(itertools.chain([more], batches))
 
 
 class NetlinkSocket:
@@ -180,14 +180,30 @@ class NetlinkSocket:
 
     def _dump_once(self, dump: Dump, decode: Decode, out: list[t.Any]) -> bool:
         self._sock.send(dump.pack())
-        deadline = time.monotonic() + self.timeout
         try:
-            while not dump.done:
-                dump.feed(self.receive(deadline, dump.request.operation), decode, out)
+            with contextlib.closing(self._datagrams(dump)) as datagrams:
+                for data, messages in datagrams:
+                    dump.feed(data, decode, out, messages)
         finally:
             if not dump.done:
                 self._drain()  # no other dump is begun while this one goes on
         return dump.interrupted
+
+    def _datagrams(self, dump: Dump) -> t.Generator[tuple[bytes, list[Message]], None, None]:
+        """The kernel writes one of a long dump while the one before it is decoded."""
+        deadline = time.monotonic() + self.timeout
+
+        def receive() -> tuple[bytes, list[Message]]:
+            data = self.receive(deadline, dump.request.operation)
+            return data, list(split(data))
+
+        for _unused in range(FEW):
+            yield receive()
+            if dump.done:
+                return
+        from .ahead import received
+
+        yield from received(receive, lambda one: dump.is_last(one[1]))
 
     def _converse(self, batch: Batch) -> Batch:
         if not batch.done and not self._sent(batch):

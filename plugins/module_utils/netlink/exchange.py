@@ -36,6 +36,7 @@ from .message import (
 Decode = t.Callable[[bytes, int, int], t.Any]
 
 
+ENDS = (NLMSG_DONE, NLMSG_ERROR)  # of a dump
 FLAGS_AT, SEQUENCE_AT = 6, 8  # in the header of a message
 
 
@@ -145,9 +146,16 @@ class Dump:
     def pack(self) -> bytes:
         return self.request.pack(self.sequence, NLM_F_DUMP)
 
-    def feed(self, data: bytes, decode: Decode, out: list[t.Any]) -> None:
-        """Appends to `out` what `decode` makes of each answer in one datagram (None: nothing)."""
-        for message in split(data):
+    def is_last(self, messages: t.Sequence[Message]) -> bool:
+        """Whether a datagram of these messages is the last of the dump."""
+        return any(one.type in ENDS and one.sequence == self.sequence for one in messages[-1:])
+
+    def feed(self, data: bytes, decode: Decode, out: list[t.Any], messages: t.Iterable[Message] = ()) -> None:
+        """Appends to `out` what `decode` makes of each answer in one datagram (None: nothing).
+
+        `messages`: those of the datagram, where it is split already.
+        """
+        for message in messages or split(data):
             kind, flags, sequence, _unused, start, end = message
             if sequence != self.sequence:
                 continue
@@ -157,7 +165,7 @@ class Dump:
                 answer = decode(data, start, end)
                 if answer is not None:
                     out.append(answer)
-            elif kind in (NLMSG_DONE, NLMSG_ERROR):
+            elif kind in ENDS:
                 self.done = True
                 if error_code(data, message):
                     raise refusal(data, message, self.request)

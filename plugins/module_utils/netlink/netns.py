@@ -54,7 +54,7 @@ def open_file(netns: str | int) -> int:
     """A file descriptor of the namespace; the caller closes it. Raises NoSuchNamespace."""
     path = path_of(netns)
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for its writer
     except ValueError:
         raise NoSuchNamespace(errno.EINVAL, f"network namespace {netns!r}: no path has such characters") from None
     except OSError as error:

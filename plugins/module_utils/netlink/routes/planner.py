@@ -33,7 +33,7 @@ class Picture(t.NamedTuple):
 def observe(run: Runner, netns: str | None, wanted: t.Sequence[Wanted]) -> Picture:
     host = Hosts(run)[netns]
     routes: dict[Key, Route] = {}
-    for family, table in {(want.family, want.fields.get("table", "main")) for want in wanted}:
+    for family, table in {(want.rest.family, want.rest.table) for want in wanted}:
         for found in _read(run, netns, family, table):
             routes.setdefault(key_of(found), found)
     for want in wanted:
@@ -61,22 +61,22 @@ def plan(picture: Picture, wanted: t.Sequence[Wanted], netns: str | None, run: R
     """Raises WrongRoute for a link that is not there."""
     changes = []
     for want in wanted:
-        found = picture.routes.get(want.key)
+        found, fields = picture.routes.get(want.key), want.fields
         if want.state == "absent":
-            if found and not differing({**want.fields, "metric": found.get("metric")}, found):
-                changes.append(_removal(want, found, netns))
+            if found and not differing({**fields, "metric": found.get("metric")}, found):
+                changes.append(_removal(fields, found, netns))
         else:
-            _check_links(want, picture.host)
-            if found is None or differing(want.fields, found):
-                changes.append(_setting(want, found, netns))
+            _check_links(want.where, fields, picture.host)
+            if found is None or differing(fields, found):
+                changes.append(_setting(fields, found, netns))
     return Plan(sorted(changes, key=lambda change: change.wave), run)
 
 
-def _check_links(want: Wanted, host: Host) -> None:
-    for hop in (want.fields, *want.fields.get("nexthops", ())):
+def _check_links(where: str, fields: Route, host: Host) -> None:
+    for hop in (fields, *fields.get("nexthops", ())):
         if hop.get("dev") and host.find(hop["dev"]) is None:
-            where = f"{want.where}: " if want.where else ""
-            raise WrongRoute(f"{where}there is no link {hop['dev']} for the route to {want.fields['dst']}")
+            at = f"{where}: " if where else ""
+            raise WrongRoute(f"{at}there is no link {hop['dev']} for the route to {fields['dst']}")
 
 
 def differing(fields: Route, found: Route) -> bool:
@@ -133,13 +133,13 @@ def _label(fields: Route) -> str:
     return f"route {fields['dst']}" + (f" in table {table}" if table != "main" else "")
 
 
-def _setting(want: Wanted, found: Route | None, netns: str | None) -> Change:
-    after = {**(kept(found) if found else {}), **want.fields}
-    undo = _step(netns, rtnl.replace, found) if found else _step(netns, rtnl.delete, want.fields)
-    before = line(_beside(want.fields, found), netns) if found else ""
+def _setting(fields: Route, found: Route | None, netns: str | None) -> Change:
+    after = {**(kept(found) if found else {}), **fields}
+    undo = _step(netns, rtnl.replace, found) if found else _step(netns, rtnl.delete, fields)
+    before = line(_beside(fields, found), netns) if found else ""
     words = f"{'replace' if found else 'add'} {line(after, None)}"
-    wave = ADD_VIA if _has_gateway(want.fields) else ADD_DIRECT
-    return Change(_label(want.fields), words, before, line(after, netns), _step(netns, rtnl.replace, after), undo, wave)
+    wave = ADD_VIA if _has_gateway(fields) else ADD_DIRECT
+    return Change(_label(fields), words, before, line(after, netns), _step(netns, rtnl.replace, after), undo, wave)
 
 
 def _beside(fields: Route, found: Route) -> Route:
@@ -156,7 +156,7 @@ def kept(found: Route) -> Route:
     return {name: value for name, value in found.items() if name not in WAY}
 
 
-def _removal(want: Wanted, found: Route, netns: str | None) -> Change:
+def _removal(fields: Route, found: Route, netns: str | None) -> Change:
     wave = REMOVE_VIA if _has_gateway(found) else REMOVE_DIRECT
     do, undo = _step(netns, rtnl.delete, found), _step(netns, rtnl.replace, found)
-    return Change(_label(want.fields), f"remove {line(found, None)}", line(found, netns), "", do, undo, wave)
+    return Change(_label(fields), f"remove {line(found, None)}", line(found, netns), "", do, undo, wave)

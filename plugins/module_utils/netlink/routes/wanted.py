@@ -26,27 +26,41 @@ class WrongRoute(ValueError):
     """An option that cannot be meant, with its path in the task."""
 
 
-class Wanted(t.NamedTuple):
-    """One route as wanted. `fields` are those that were mentioned, in the kernel's form but for names of links.
+class Rest(t.NamedTuple):
+    """All of a route but its destination: one object for those that have it in common, where that can be told."""
 
-    `rest`: all but the destination, one object for all routes that have it in common; None where that cannot be told.
-    """
+    fields: Route  # those that were mentioned, as rtnl.route takes them; `dev` stands for `oif`
+    family: str
+    table: t.Any
+    metric: int
+
+
+class Wanted(t.NamedTuple):
+    """One route as wanted."""
 
     where: str
     state: str
-    family: str
-    fields: Route  # as rtnl.route takes it; `dev` stands for `oif`
-    rest: Route | None = None
+    dst: str
+    rest: Rest
+
+    @property
+    def fields(self) -> Route:
+        """Those that were mentioned, in the kernel's form but for names of links."""
+        return {**self.rest.fields, "dst": self.dst}
 
     @property
     def key(self) -> Key:
         """Family, destination, table and metric: the kernel has one route for each."""
-        return key_of(self.fields)
+        return self.rest.family, self.dst, self.rest.table, self.rest.metric
 
 
 def key_of(route: Route) -> Key:
-    default = IPV6_METRIC if route["family"] == "inet6" else 0
-    return route["family"], route["dst"], route.get("table", "main"), route.get("metric", default)
+    return route["family"], route["dst"], route.get("table", "main"), _metric_of(route)
+
+
+def _metric_of(route: Route) -> int:
+    found: int = route.get("metric", IPV6_METRIC if route["family"] == "inet6" else 0)
+    return found
 
 
 def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool) -> list[Wanted]:
@@ -55,10 +69,10 @@ def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool) -> list[Wan
     found = [parser.parse(item, f"routes[{number}]" if batch else "") for number, item in enumerate(items)]
     seen: dict[Key, Wanted] = {}
     for wanted in found:
-        first = seen.setdefault(key_of(wanted.fields), wanted)
+        first = seen.setdefault(wanted.key, wanted)
         if first is not wanted:
             raise WrongRoute(
-                f"{wanted.where}: {wanted.fields['dst']} with that table and metric is listed before, at {first.where}"
+                f"{wanted.where}: {wanted.dst} with that table and metric is listed before, at {first.where}"
             )
     return found
 
@@ -70,8 +84,8 @@ class Parser:
         self._others: t.Callable[[t.Any], t.Any] = operator.itemgetter("state")  # all that is given but the destination
         self._size = 0
         self._last: t.Any = None  # what the one before had
-        self._rest: Route = {}  # and what was made of it
-        self._alike: dict[t.Any, Route] = {}  # the same of all before it
+        self._rest: t.Any = None  # and what was made of it
+        self._alike: dict[t.Any, Rest] = {}  # the same of all before it
 
     def parse(self, item: t.Mapping[str, t.Any], where: str) -> Wanted:
         """Raises WrongRoute."""
@@ -83,26 +97,31 @@ class Parser:
         try:
             given = (family, dst == "default", self._others(item))
         except KeyError:  # as many, but others
-            return Wanted(where, item["state"], family, _fields(item, dst, family, where))
+            return Wanted(where, item["state"], dst, _rest(item, dst, family, where))
         if given != self._last:
             self._last, self._rest = given, self._checked(given, item, dst, family, where)
-        return Wanted(where, item["state"], family, {**self._rest, "dst": dst}, self._rest)
+        return Wanted(where, item["state"], dst, self._rest)
 
-    def _checked(self, given: t.Any, item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> Route:
+    def _checked(self, given: t.Any, item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> Rest:
         try:
             if given not in self._alike:
-                self._alike[given] = _fields(item, dst, family, where)
+                self._alike[given] = _rest(item, dst, family, where)
             return self._alike[given]
         except TypeError:  # a list or a dictionary among them
-            return _fields(item, dst, family, where)
+            return _rest(item, dst, family, where)
 
 
 def _at(where: str, option: str) -> str:
     return f"{where}.{option}" if where else option
 
 
+def _rest(item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> Rest:
+    fields = _fields(item, dst, family, where)
+    return Rest(fields, family, fields.get("table", "main"), _metric_of(fields))
+
+
 def _fields(item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> Route:
-    """What is given beside the destination, checked, as the kernel will show it. Raises WrongRoute."""
+    """What is given, checked, as the kernel will show it. Raises WrongRoute."""
     given = {key: value for key, value in item.items() if value is not None and key != "dst"}
     _check_sense(given, where)
     fields: Route = {key: given[key] for key in PLAIN if key in given}

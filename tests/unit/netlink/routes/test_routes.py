@@ -91,7 +91,7 @@ def test_spellings_of_one_route_are_one_route():
     ],
 )
 def test_the_family_of_a_default_route(route, family):
-    assert wanted(route)[0].family == family
+    assert wanted(route)[0].rest.family == family
 
 
 def test_what_is_there_is_not_touched():
