@@ -54,6 +54,12 @@ def test_what_does_not_exist_is_named(wrong):
         NetlinkSocket(netns=wrong)
 
 
+def test_a_path_that_is_no_namespace_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(NoSuchNamespace, match="^entering network namespace .*/fifo: setns: Invalid argument"):
+        NetlinkSocket(netns=str(tmp_path / "fifo"))
+
+
 def test_made_twice_is_refused(netns):
     with pytest.raises(FileExistsError):
         namespaces.create(netns)

@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 
 Item = t.Dict[str, t.Any]
 SECTIONS = ("nics", "bonds", "vlans", "bridges", "routes", "rules")
 LINKS = {"nics": None, "bonds": "bond", "vlans": "vlan", "bridges": "bridge"}  # section, and the kind of its links
+# ifupdown gives its lines to a shell, and networkd takes names for patterns: these are the same to both.
+NAME = re.compile(r"[\w.@+-]+")
+NAMED = {"routes": ("dev",), "rules": ("iif", "oif")}  # options that name a link, which may not be one of ours
 
 
 class WrongNetwork(ValueError):
@@ -32,6 +36,7 @@ def read(config: t.Mapping[str, t.Any]) -> Network:
     if unknown:
         raise WrongNetwork(f"{unknown[0]}: unknown; known are {', '.join(SECTIONS)}")
     links = _links(given)
+    _check_names(links, given)
     _enslave(links)
     _check_vlans(links)
     routes = [{**route, "dev": _way(route, links, f"routes[{number}]")} for number, route in enumerate(given["routes"])]
@@ -54,6 +59,16 @@ def _links(given: t.Mapping[str, t.Sequence[Item]]) -> dict[str, Item]:
     named = [name for link in links.values() for name in (*link.get("ports", ()), link.get("link"))]
     nics = {name: {"name": name, "kind": None, "place": ""} for name in named if name and name not in links}
     return {**nics, **links}
+
+
+def _check_names(links: t.Mapping[str, Item], given: t.Mapping[str, t.Sequence[Item]]) -> None:
+    named = [(link["place"] or "ports", name) for name, link in links.items()]
+    for section, options in NAMED.items():
+        for number, item in enumerate(given[section]):
+            named += [(f"{section}[{number}].{option}", item[option]) for option in options if option in item]
+    for place, name in named:
+        if not NAME.fullmatch(name):
+            raise WrongNetwork(f"{place}: {name!r} cannot be in files as it is: takes letters, digits, '.@+-_'")
 
 
 def _enslave(links: dict[str, Item]) -> None:

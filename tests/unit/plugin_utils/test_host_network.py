@@ -160,6 +160,11 @@ def test_what_is_to_be_down_is_brought_down_again_after_ifupdown_brought_it_up()
             {"routes": [{"dst": "default", "gateway": "10.0.0.1"}]},
             r"^routes\[0\].dev: 10.0.0.1 is in the network of no",
         ),
+        ({"nics": [{"name": "a;reboot"}]}, r"^nics\[0\]: 'a;reboot' cannot be in files as it is"),
+        ({"bridges": [{"name": "a", "ports": ["$(reboot)"]}]}, r"^ports: '\$\(reboot\)' cannot be in files"),
+        ({"vlans": [{"name": "v", "link": "eth*", "id": 1}]}, r"'eth\*' cannot be in files"),
+        ({"routes": [{"dst": "default", "dev": "a\nb"}]}, r"^routes\[0\].dev: 'a\\nb' cannot be in files"),
+        ({"rules": [{"priority": 1, "table": "1", "oif": "`a`"}]}, r"^rules\[0\].oif: '`a`' cannot be in files"),
     ],
 )
 def test_what_cannot_be_meant_is_named(config, message):
