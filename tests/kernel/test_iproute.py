@@ -30,6 +30,8 @@ def test_the_session_of_the_document(netns, ip):
     assert iproute is IPRoute
     dev = ip.link_lookup(ifname="tap0")[0]
     ip.link("set", dev, state="down")
+    (shown,) = iproute2.shown(netns, "ip link show dev tap0")
+    assert "UP" not in shown["flags"]
     ip.link("set", dev, address="00:11:22:33:44:55", ifname="vpn")
     ip.addr("add", dev, address="10.0.0.1", mask=24)
     ip.addr("add", dev, address="10.0.0.2", mask=24)
