@@ -17,7 +17,7 @@ import typing as t
 from ..netlink.kinds import registry
 from .model import PAIRED, below
 from .picture import Object
-from .wanted_links import drop_link
+from .wanted_removals import Removals
 from .wanting import Wanting
 
 FALLBACKS = frozenset(
@@ -72,13 +72,14 @@ def _fits(one: Object, patterns: t.Iterable[str]) -> bool:
 def _links(wanting: Wanting, spared: t.AbstractSet[int]) -> None:
     listed = {key for table, key in wanting.places if table == "links"}
     needed = _needed(wanting, listed)
+    removals = Removals(wanting, listed)
     for index, one in list(wanting.before.links.items()):
         if index in listed or index in spared or index in needed or index not in wanting.table("links"):
             continue
         kind = one.get("kind")
         removable = kind is not None and kind != "wireguard" and registry.find(kind) is not None
         if removable and not (one["ifname"] in FALLBACKS and not one["up"]):
-            drop_link(wanting, index, listed)
+            removals.drop(index)
 
 
 def _needed(wanting: Wanting, listed: t.AbstractSet[int]) -> set[int]:

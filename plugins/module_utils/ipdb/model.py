@@ -127,8 +127,9 @@ class Model:
         if self._above is not None:
             self._note_parent(index, one)
 
-    def vanish(self, index: int) -> None:
-        """A link is removed, with what stands on it and the other end of its pair."""
+    def vanish(self, index: int) -> list[int]:
+        """A link is removed, with what stands on it and the other end of its pair: those others."""
+        along: list[int] = []
         for port in self.ports(index):
             self.leave(port)
         one = self.links.pop(index)
@@ -140,9 +141,10 @@ class Model:
         self.lose_routes(index)
         for number in self.above(index):
             if number in self.links:
-                self.vanish(number)
+                along += (number, *self.vanish(number))
         if one.get("kind") in PAIRED and one["link"] in self.links and "link_netnsid" not in one:
-            self.vanish(one["link"])
+            along += (one["link"], *self.vanish(one["link"]))
+        return along
 
     def fall(self, index: int) -> None:
         """A link goes down, and the VLANs on it."""

@@ -88,9 +88,7 @@ def _goes_with(draft: Draft, index: int, chosen: t.AbstractSet[int]) -> bool:
 
 def _remove_one(draft: Draft, index: int, wave: int, reasons: t.Sequence[str], group: int) -> None:
     name = draft.name(index)
-    before = set(draft.model.links)
-    draft.model.vanish(index)
-    along = before - draft.model.links.keys() - {index}
+    along = draft.model.vanish(index)
     how = f"remove to make it anew ({'; '.join(reasons)})" if reasons else "remove"
     interrupts = f"{name} is removed and made anew" if reasons else ""
     request = link.change(index, name, group=group) if group else link.delete(index, name)

@@ -40,6 +40,13 @@ Params = t.Mapping[str, t.Any]
 Result = t.Dict[str, t.Any]
 LONGEST = 86400  # seconds; nobody waits a day to see whether a change was right
 LISTS = [name for name, about in WANTED.items() if about.get("elements") == "dict"]
+# By option: the states that it says something to.
+SAYS_TO = {
+    **dict.fromkeys([*LISTS, "protect"], ("committed", "begun")),
+    **dict.fromkeys(["plan_sha", "confirm_timeout", "confirm_host"], ("committed",)),
+    "transaction": ("committed", "begun", "confirmed", "dropped", "rolled_back"),
+    "proof": ("confirmed",),
+}
 
 
 class Plan(t.NamedTuple):
@@ -84,6 +91,8 @@ class Task:
 @uncollected
 def run(params: Params, check: bool) -> Result:
     """The result of the task, with its `diff`. Raises FAILURES."""
+    _check_sense(params)
+    check = check or params["mode"] == "snapshot"
     try:
         with NetlinkSocket(netns=params.get("netns")) as channel:
             return STATES[params["state"]](Task(params, check, channel))
@@ -160,9 +169,8 @@ def _committed(task: Task) -> Result:
     named = task.params.get("transaction")
     if task.params["mode"] == "explicit" and not named:
         raise Refused("mode: explicit commits what was begun before: transaction has to name it")
-    if task.check or task.params["mode"] == "snapshot":
+    if task.check:
         return _foretold(task)
-    _check_timeouts(task.params)
     with locked(task.folder):
         ended = clear_the_way(task)
         plan = _planned(task)
@@ -299,8 +307,17 @@ def _apply_directly(task: Task, plan: Plan) -> Result:
     return {**plan.told(), **_found(capture(task.channel), plan.after.places)}
 
 
-def _check_timeouts(params: Params) -> None:
-    timeout = params.get("confirm_timeout")
+def _check_sense(params: Params) -> None:
+    """Options that would be ignored, and times. Raises Refused."""
+    state, timeout = params["state"], params.get("confirm_timeout")
+    for option, states in SAYS_TO.items():
+        if state not in states and params.get(option):
+            raise Refused(f"{option}: says nothing to state {state}, only to {', '.join(states)}")
+    for option in ("confirm_host", "confirm"):
+        if timeout is None and params.get(option) not in (None, "", "reconnected"):
+            raise Refused(f"{option}: nothing is to be confirmed without confirm_timeout")
+    if params["verify_timeout"] < 0:
+        raise Refused(f"verify_timeout: takes 0 and more seconds, not {params['verify_timeout']}")
     if timeout is not None and not 1 <= timeout <= LONGEST:
         raise Refused(f"confirm_timeout: takes 1 to {LONGEST} seconds, not {timeout}")
     if timeout is not None and params["mode"] == "direct":

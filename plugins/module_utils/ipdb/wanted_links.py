@@ -17,8 +17,8 @@ from ..netlink.links.found import STANDING
 from ..netlink.links.linkplan import ALIASES
 from ..netlink.links.wanted import Wanted, WrongLink, check_name, parse_all
 from .link_settings import fixed
-from .model import PAIRED, below
-from .picture import Object, address_key
+from .picture import Object, Objects, address_key
+from .wanted_removals import Removals, refuse_removal
 from .wanting import Wanting
 
 FOREIGN = ("move_to", "vfs", "wireguard")  # what lies beyond rtnetlink in one namespace
@@ -42,17 +42,20 @@ def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]], netns: str
     ends = {_peer_name(want) for want in wanted}
     there = [_item(wanting, want, ends) for want in wanted if want.state != "absent"]
     _refuse_same(there)
-    for want in absent:
-        _remove(wanting, want, {item.ifindex for item in there})
+    if absent:
+        removals = Removals(wanting, {item.ifindex for item in there})
+        for want in absent:
+            _remove(wanting, want, removals)
     twins = _pair_up(wanting, there)
     for item in there:
         wanting.put("links", item.ifindex, _freed(wanting, _begun(item)))
     wanting.forget_names()
     for item in there:
         _settle(wanting, item, twins)
+    present = _by_link(wanting.table("addresses"))
     for item in there:
         if item.want.addresses is not None:
-            _addresses(wanting, item)
+            _addresses(wanting, item, present.get(item.ifindex, {}) if item.now else {})
 
 
 def _refuse_foreign(want: Wanted, item: t.Mapping[str, t.Any], netns: str | None) -> None:
@@ -149,42 +152,13 @@ def _refuse_same(items: t.Sequence[Item]) -> None:
 # Removal
 
 
-def _remove(wanting: Wanting, want: Wanted, listed: t.AbstractSet[int]) -> None:
+def _remove(wanting: Wanting, want: Wanted, removals: Removals) -> None:
     index = locate(wanting, want)
     if index is None:
         return
     refuse_removal(wanting, index, want.where)
     wanting.say("links", index, want.where)
-    drop_link(wanting, index, listed)
-
-
-def refuse_removal(wanting: Wanting, index: int, where: str) -> None:
-    """What could not be made anew is not removed by a transaction."""
-    one = wanting.before.links[index]
-    kind = one.get("kind")
-    if kind is None:
-        raise WrongLink(where, f"{one['ifname']} is a physical link, which cannot be removed")
-    if registry.find(kind) is None or kind == "wireguard":
-        raise WrongLink(
-            where, f"{one['ifname']} of kind {kind} could not be brought back as it was: remove it by netlink_link"
-        )
-
-
-def drop_link(wanting: Wanting, index: int, listed: t.AbstractSet[int] = frozenset()) -> None:
-    """Removes a link, and what stands on it or is its other end, unless the task speaks of that."""
-    links = wanting.table("links")
-    one = links.get(index)
-    if one is None:
-        return
-    wanting.drop("links", index)
-    for other, above in list(wanting.table("links").items()):
-        if other in listed:
-            continue
-        if below(above) == index or (above.get("kind") in PAIRED and above["link"] == index and one["link"] == other):
-            drop_link(wanting, other, listed)
-        elif above["master"] == index:
-            kept = {key: value for key, value in above.items() if key != "port"}
-            wanting.put("links", other, {**kept, "master": 0})
+    removals.drop(index)
 
 
 # Making and changing
@@ -382,9 +356,16 @@ def _refuse_fixed(wanting: Wanting, item: Item, one: Object) -> None:
 # Addresses
 
 
-def _addresses(wanting: Wanting, item: Item) -> None:
+def _by_link(addresses: Objects) -> dict[int, Objects]:
+    found: dict[int, Objects] = {}
+    for key, one in addresses.items():
+        found.setdefault(key[0], {})[key] = one
+    return found
+
+
+def _addresses(wanting: Wanting, item: Item, present: Objects) -> None:
+    """`present`: those that the link has."""
     want, index = item.want, item.ifindex
-    present = {key: one for key, one in wanting.table("addresses").items() if key[0] == index} if item.now else {}
     listed = set()
     for number, given in enumerate(want.addresses or ()):
         one = {"index": index, **{field: value for field, value in given.items() if value is not False}}
