@@ -10,29 +10,35 @@ import typing as t
 
 from ..hypervisor.errors import KvmError
 from ..plan import ChangeFailed, NotConverged
-from . import task_states as states
 from .errors import LagoError
 from .host_options import HOST, settings
 from .prefix import Prefix
 from .progress import Progress
-from .task_states import Conf, Outcome, Params, Task
+from .task_states import Conf, Outcome, Params, Task, converged, started
 
 FAILURES = (LagoError, KvmError, ChangeFailed, NotConverged, OSError)
 
 Result = t.Dict[str, t.Any]
 
+
+def _acting(task: Task) -> Outcome:
+    from . import task_actions
+
+    return getattr(task_actions, task.params["state"])(task)
+
+
 STATES: t.Dict[str, t.Callable[[Task], Outcome]] = {
-    "initialized": states.converged,
-    "started": states.started,
-    "stopped": states.converged,
-    "absent": states.converged,
-    "snapshotted": states.snapshotted,
-    "reverted": states.reverted,
-    "snapshot_absent": states.snapshot_absent,
-    "collected": states.collected,
-    "exported": states.exported,
-    "imported": states.imported,
-    "pruned": states.pruned,
+    "initialized": converged,
+    "started": started,
+    "stopped": converged,
+    "absent": converged,
+    "snapshotted": _acting,
+    "reverted": _acting,
+    "snapshot_absent": _acting,
+    "collected": _acting,
+    "exported": _acting,
+    "imported": _acting,
+    "pruned": _acting,
 }
 
 SPEC = {

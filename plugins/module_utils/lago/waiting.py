@@ -18,7 +18,7 @@ import typing as t
 
 from ..hypervisor.errors import Gone, KvmError
 from .errors import GuestError, LagoError, NotReady
-from .parallel import VectorThread, func_vector, invoke_in_parallel
+from .parallel import VectorThread, func_vector
 
 if t.TYPE_CHECKING:
     from .vm import VM
@@ -106,10 +106,23 @@ def wait_for_all(
     return {vm.name(): passed for vm, passed in zip(vms, results)}
 
 
+def looking(vms: t.Iterable[VM], what: str, pattern: str) -> t.Callable[[], bool]:
+    """Begins one look at all of them at once; the function waits for it and says whether all seem to be ready.
+
+    It is at the last step but a login, which an emulated guest takes a second for. What a look raises, the function
+    does.
+    """
+    vector = VectorThread(func_vector(_last_look, [(vm, what, pattern) for vm in vms]))
+    vector.start_all()
+    return lambda: not any(vector.join_all())
+
+
 def seem_ready(vms: t.Iterable[VM], what: str, pattern: str) -> bool:
-    """By one look at all of them at once: at the last step but a login, which an emulated guest takes a second for."""
-    last = [next(step for step in reversed(steps(vm, what, pattern)) if step.name != "login") for vm in vms]
-    return not any(invoke_in_parallel(lambda step: step.look(QUICK), last))
+    return looking(vms, what, pattern)()
+
+
+def _last_look(vm: VM, what: str, pattern: str) -> str:
+    return next(step for step in reversed(steps(vm, what, pattern)) if step.name != "login").look(QUICK)
 
 
 DONE = {"ssh": "SSH answers", "agent": "its agent answers", "console": "its console says it", "none": "is started"}

@@ -9,9 +9,10 @@ import json
 import pathlib
 import subprocess
 import sys
+import threading
 
 import pytest
-from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import identity, orphans, task
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import identity, orphans, task, waiting
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import LagoError, NotReady
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.waiting import Evidence
 
@@ -141,3 +142,25 @@ def test_files_are_copied_only_into_vms_that_are_waited_for(tmp_path):
     with pytest.raises(FileNotFoundError, match="/nowhere"):
         run(tmp_path / "lab", copy=[{"src": "/nowhere", "dest": "/y"}])
     assert not (tmp_path / "lab").exists()
+
+
+def test_vms_are_looked_at_while_the_task_goes_on(monkeypatch):
+    """What a look raises comes when its answer is wanted, not before, where the plan might say why."""
+    gone_on = threading.Event()
+    looks = {
+        "ready": lambda _left: "" if gone_on.wait(10) else "the task waited for this look",
+        "late": lambda _left: "no answer",
+    }
+
+    def steps(vm, _what, _pattern):
+        if vm not in looks:
+            raise LagoError(f"{vm} has no address")
+        return [waiting.Step("greeting", looks[vm]), waiting.Step("login", None)]
+
+    monkeypatch.setattr(waiting, "steps", steps)
+    asked = {name: waiting.looking(vms, "ssh", "") for name, vms in (("one", ["ready"]), ("two", ["ready", "late"]))}
+    wrong = waiting.looking(["elsewhere"], "ssh", "")
+    gone_on.set()
+    assert asked["one"]() and not asked["two"]()
+    with pytest.raises(LagoError, match="^elsewhere has no address$"):
+        wrong()
