@@ -446,7 +446,7 @@ options:
     description:
       - 'V(implicit) makes a transaction of the task: all of it, or nothing.'
       - V(explicit) only commits what was begun before, by O(state=begun).
-      - V(snapshot) never changes the host; the task shows what it would do, as in check mode.
+      - V(snapshot) never changes the host, whatever O(state) says; the task shows what it would do, as in check mode.
       - 'V(direct) sends each change as it comes, and keeps no way back: what was done before a failure stays.'
     type: str
     choices: [direct, implicit, explicit, snapshot]
@@ -469,7 +469,7 @@ options:
     type: str
   plan_sha:
     description:
-      - The RV(plan_sha) of a review. If the plan is another one now, because the host or the wish is, nothing is
+      - The RV(plan_sha) of a review, for O(state=committed). If the plan is another one now, because the host or the wish is, nothing is
         changed and the task fails.
     type: str
   confirm_timeout:
@@ -490,7 +490,7 @@ options:
     choices: [reconnected, later]
     default: reconnected
   confirm_host:
-    description: Address at which the host is reached after the commit, where that changes.
+    description: Address at which the host is reached after a commit with O(confirm_timeout), where that changes.
     type: str
   proof:
     description:

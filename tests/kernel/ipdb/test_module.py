@@ -17,6 +17,7 @@ from tests.kernel.ipdb import tasks as txn
 
 BRIDGE = {"name": "br0", "kind": "bridge", "state": "up", "addresses": ["10.0.0.1/24"]}
 OTHER = {"name": "br1", "kind": "bridge", "state": "up", "addresses": ["10.0.1.1/24"]}
+VLAN = {"name": "v5", "kind": "vlan", "link": "lo", "options": {"id": 5}}
 
 
 def names(netns: str) -> list[str]:
@@ -94,6 +95,9 @@ def test_snapshot_never_changes_anything(netns):
     shown = txn.run(netns, mode="snapshot", interfaces=[BRIDGE])
     assert shown["changed"]
     assert names(netns) == []
+    begun = txn.run(netns, mode="snapshot", state="begun", interfaces=[BRIDGE])
+    assert begun["review"] == shown["review"]
+    assert txn.left_behind(netns) == []
 
 
 def test_explicit_wants_something_begun(netns):
@@ -132,11 +136,35 @@ def test_a_failure_leaves_the_network_as_it_was_and_nothing_else(netns):
         ({"state": "confirmed"}, "^transaction: which one is to be confirmed"),
         ({"state": "rolled_back", "transaction": "x"}, "^transaction: 'x' is not a UUID"),
         ({"confirm_timeout": 0, "interfaces": [BRIDGE]}, "^confirm_timeout: takes 1 to 86400 seconds, not 0"),
+        ({"verify_timeout": -1, "interfaces": [BRIDGE]}, "^verify_timeout: takes 0 and more seconds, not -1"),
+        ({"confirm_host": "192.0.2.1", "interfaces": [BRIDGE]}, "^confirm_host: nothing is to be confirmed without"),
+        ({"confirm": "later", "interfaces": [BRIDGE]}, "^confirm: nothing is to be confirmed without confirm_timeout"),
+        ({"state": "recovered", "interfaces": [BRIDGE]}, "^interfaces: says nothing to state recovered, only to comm"),
+        ({"state": "begun", "confirm_timeout": 60}, "^confirm_timeout: says nothing to state begun, only to committed"),
+        ({"state": "recovered", "transaction": "x"}, "^transaction: says nothing to state recovered"),
+        ({"interfaces": [{"name": "a" * 16, "kind": "bridge"}]}, r"^interfaces\[0\].name: 'a*' has 16 bytes"),
+        ({"interfaces": [{"name": "a b", "kind": "bridge"}]}, r"^interfaces\[0\].name: 'a b' is not a link's name"),
+        ({"interfaces": [{**BRIDGE, "mtu": -1}]}, r"^interfaces\[0\].mtu: takes 0 to 4294967295, not -1$"),
+        ({"interfaces": [{**BRIDGE, "mtu": 99999999}]}, r"^interfaces\[0\].*mtu greater than .*everything was undone$"),
+        ({"interfaces": [{**BRIDGE, "address": "52:54"}]}, r"^interfaces\[0\].address: takes six bytes"),
+        ({"interfaces": [{**BRIDGE, "addresses": ["10.0.0.1/33"]}]}, r"^interfaces\[0\].addresses\[0\]: '10.0.0.1/33'"),
+        (
+            {"interfaces": [{**VLAN, "options": {"id": 4095}}]},
+            r"^interfaces\[0\].options.id: takes 1 to 4094, not 4095$",
+        ),
+        ({"interfaces": [{**VLAN, "link": "nobody"}]}, r"^interfaces\[0\].link: there is no link nobody"),
+        (
+            {"interfaces": [{"name": "x", "kind": "warp"}]},
+            r"^interfaces\[0\].kind: warp is not a kind of link",
+        ),
+        ({"interfaces": [{**BRIDGE, "master": "br1"}, {**OTHER, "master": "br0"}]}, r"^interfaces\[[01]\].*loop"),
+        ({"netns": "no-such", "interfaces": [BRIDGE]}, "network namespace no-such: .*No such file or directory$"),
     ],
 )
 def test_wrong_input_is_named_as_it_was_written(netns, given, message):
-    with pytest.raises(task.FAILURES, match=message):
-        txn.run(netns, **given)
+    with pytest.raises(task.FAILURES, match=message) as refused:
+        txn.run(**{"netns": netns, **given})
+    assert "\n" not in str(refused.value)
     assert names(netns) == []
     assert txn.left_behind(netns) == []
 
