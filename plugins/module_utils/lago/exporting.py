@@ -15,7 +15,7 @@ import tarfile
 import time
 import typing as t
 
-from . import files, manifest
+from . import files, manifest, sparse
 from .disks import qemu_img
 from .errors import ArchiveError, SnapshotError
 from .initfile.reading import expanded
@@ -189,7 +189,8 @@ class _Exporting:
         if known is None:
             digests = Digests()
             with open(path, "rb") as file:
-                digests.read(file)
+                for _unused in sparse.read(file, sparse.parts(file, os.fstat(file.fileno()).st_size), digests):
+                    pass
             self._prefix.progress(f"read {os.path.basename(path)}")
             known = File(name or self._name(path, digests.sha256), digests.size, digests.sha256, form)
             self._files[path] = known
@@ -236,10 +237,10 @@ class _Exporting:
                 text = made.pack()
                 archive.addfile(_member(manifest.NAME, len(text), made.time), io.BytesIO(text))
                 for file in made.files:
+                    digests = Digests()
                     with open(self._members[file.name], "rb") as stream:
-                        checked = Checked(stream)
-                        archive.addfile(_member(file.name, file.size, made.time), checked)
-                    if checked.digests.sha256 != file.sha256:
+                        sparse.add(archive, _member(file.name, file.size, made.time), stream, digests)
+                    if digests.sha256 != file.sha256:
                         raise ArchiveError(f"{self._members[file.name]} was written to while it was exported")
                     self._prefix.progress(f"exported {file.name}")
             raw.flush()
@@ -252,22 +253,6 @@ def _is_whole(env: VirtEnv, name: str) -> bool:
     except SnapshotError:
         return False
     return True
-
-
-class Checked(io.RawIOBase):
-    """A stream with the digests of what was read."""
-
-    def __init__(self, stream: t.IO[bytes]) -> None:
-        self._stream = stream
-        self.digests = Digests()
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self.digests.update(data)
-        return data
 
 
 def _check_copies(prefix: Prefix) -> None:

@@ -32,7 +32,8 @@ from .templates.image import AT_FEATURES, EXTERNAL_DATA, FEATURES, MAGIC
 from .templates.store import TemplateStore
 from .wanted import disk_detail
 
-ZEROS = bytes(CHUNK)
+HOLE = 1 << 16  # bytes: so many zeros, where such a number of bytes begins, become a hole
+ZEROS = bytes(HOLE)
 NET_PLACES = ("subnet", "subnet6", "gw")  # what a network's addresses follow from
 
 
@@ -68,11 +69,14 @@ def resume_import(prefix: Prefix, archive: str, new_subnets: bool) -> None:
     from .wish import Wish
 
     with prefix.working("import", archive=archive, new_subnets=new_subnets) as journal:
-        with tarfile.open(archive, mode="r|*") as tar:
-            made = _manifest(tar)
-            conf = _without_subnets(made.spec) if new_subnets else made.spec
-            importing = _Importing(prefix, journal, made, conf)
-            importing.take(tar)
+        try:
+            with tarfile.open(archive, mode="r|*") as tar:
+                made = _manifest(tar)
+                conf = _without_subnets(made.spec) if new_subnets else made.spec
+                importing = _Importing(prefix, journal, made, conf)
+                importing.take(tar)
+        except tarfile.TarError as error:
+            raise ArchiveError(f"{archive} cannot be read to its end: {error}") from None
         carry_out_with(prefix, journal, Wish("initialized", conf))
         importing.keep()
 
@@ -86,8 +90,15 @@ def look(archive: str) -> Manifest:
         raise ArchiveError(f"{archive} is no archive of a lab: {error}") from None
 
 
+def _next(tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+    try:
+        return tar.next()
+    except ValueError as error:  # of the map of a sparse file, which tarfile believes
+        raise ArchiveError(f"a member is not described: {error}") from None
+
+
 def _manifest(tar: tarfile.TarFile) -> Manifest:
-    first = tar.next()
+    first = _next(tar)
     if first is None or first.name != manifest.NAME or not first.isreg() or first.size > manifest.LARGEST:
         raise ArchiveError(f"its first member is not {manifest.NAME}")
     stream = tar.extractfile(first)
@@ -154,7 +165,7 @@ class _Importing:
         for file in self._made.files:
             self._places[file.name] = self._place(file)
         for file in self._made.files:
-            member = tar.next()
+            member = _next(tar)
             if member is None or member.name != file.name or not member.isreg() or member.size != file.size:
                 raise ArchiveError(f"{file.name} does not follow in the archive as its manifest says")
             stream = tar.extractfile(member)
@@ -265,7 +276,7 @@ def _write(path: str, file: File, stream: t.IO[bytes]) -> None:
     digests = Digests()
     files.remove(path)
     with files.named(path), open(path, "xb") as target:
-        for data in iter(lambda: stream.read(CHUNK), b""):
+        for data in iter(lambda: stream.read(HOLE), b""):
             digests.update(data)
             if data == ZEROS[: len(data)]:
                 target.seek(len(data), os.SEEK_CUR)

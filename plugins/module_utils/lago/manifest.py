@@ -12,7 +12,8 @@
                    {"vm0": {"state": "running", "chains": {"root": ["images/vm0_root.qcow2", "below/<sha256>"]}}}}}}}
 
 `images/` are files of the lab's own, `below/` those that other labs use too, `id_rsa` and `id_rsa.pub` its keys. A
-chain names the file that a VM writes to first. Memory is not in an archive: a lab elsewhere has other addresses.
+chain names the file that a VM writes to first. Sizes and digests are of files with their holes, which the archive has
+none of (sparse.py). Memory is not in an archive: a lab elsewhere has other addresses.
 """
 
 from __future__ import annotations

@@ -128,6 +128,36 @@ def test_standalone_has_one_file_a_disk_and_no_snapshots(host: Host, kept: Path)
     assert [len(vm.disks()[0].chain) for vm in other.virt_env.get_vms().values()] == [1, 1]
 
 
+@pytest.mark.parametrize("standalone", [False, True])
+def test_holes_of_a_raw_disk_take_no_place_there_nor_after(host: Host, kept: Path, standalone: bool) -> None:
+    conf = without_nics(lab("one"))
+    conf["domains"]["one"]["disks"] = [{"name": "root", "type": "empty", "size": "256M", "format": "raw", "dev": "vda"}]
+    prefix = host.prefix()
+    prefix.virt_conf(conf)
+    image = prefix.virt_env.get_vm("one").disks()[0].chain[0][0]
+    for place, letter in (("0", "a"), ("100M", "b"), ("255M", "c")):
+        write_raw(image, place, letter)
+    archive = kept / "lab.tar"
+    told = prefix.export(str(archive), standalone=standalone)
+    assert told["size"] == os.stat(archive).st_size < 1 << 20
+    other = host.prefix("other")
+    import_lab(other.paths.prefix(), str(archive), host.settings)
+    found = other.virt_env.get_vm("one").disks()[0].chain
+    assert len(found) == 1 and found[0][1] == "raw" and found[0][0] != image
+    assert os.stat(found[0][0]).st_size == 256 << 20 and os.stat(found[0][0]).st_blocks * 512 < 1 << 20
+    subprocess.run(["cmp", image, found[0][0]], check=True)
+    with tarfile.open(archive) as tar:  # the sha256 in the manifest is that of the disk, not of what the archive has
+        files = json.load(t.cast(t.IO[bytes], tar.extractfile("manifest.json")))["files"]
+    sums = {one["sha256"]: one["size"] for one in files}
+    done = subprocess.run(["sha256sum", image], check=True, capture_output=True, text=True)
+    assert sums[done.stdout.split()[0]] == 256 << 20
+
+
+def write_raw(image: str, place: str, letter: str) -> None:
+    done = ["qemu-io", "-f", "raw", "-c", f"write -P {ord(letter)} {place} 4k", image]
+    subprocess.run(done, check=True, capture_output=True)
+
+
 def test_cds_come_along(host: Host, kept: Path) -> None:
     conf = without_nics(lab("one"))
     (kept / "tools.iso").write_bytes(b"tools" * 4096)
@@ -242,6 +272,8 @@ def repacked(kept: Path, members: Members) -> str:
             one.size = len(data)
             if name.startswith("link:"):
                 one.name, one.type, one.linkname, one.size = name[5:], tarfile.SYMTYPE, "/etc/hostname", 0
+            if name.startswith("map:"):
+                one.name, one.pax_headers = name[4:], {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
             tar.addfile(one, io.BytesIO(data) if one.size else None)
     return str(kept / "made.tar")
 
@@ -335,6 +367,11 @@ def flipped(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
+def mapped(data: bytes) -> bytes:
+    """As long as the data, which lies where the archive has ended."""
+    return b"2\n0\n1\n1\n%d\n" % (1 << 30) + data[15:]
+
+
 MEMBERS: dict[str, t.Callable[[Members], Members]] = {
     "one other byte": lambda members: [*members[:-1], (members[-1][0], flipped(members[-1][1]))],
     "another key": lambda members: [(name, flipped(data) if name == "id_rsa" else data) for name, data in members],
@@ -342,6 +379,8 @@ MEMBERS: dict[str, t.Callable[[Members], Members]] = {
     "another order": lambda members: [members[0], *reversed(members[1:])],
     "one that is longer": lambda members: [*members[:-1], (members[-1][0], members[-1][1] + b"x")],
     "a link in its place": lambda members: [*members[:-1], (f"link:{members[-1][0]}", b"")],
+    "a map that is none": lambda members: [*members[:-1], (f"map:{members[-1][0]}", b"1\nx\n" * 512)],
+    "a map beyond its end": lambda members: [*members[:-1], (f"map:{members[-1][0]}", mapped(members[-1][1]))],
     "no manifest": lambda members: members[1:],
     "a manifest that is no JSON": lambda members: [("manifest.json", b"\xff{"), *members[1:]],
     "no image": lambda members: described(members, "images/one_root.qcow2", b"no image" * 100),
@@ -354,6 +393,19 @@ def test_members_that_cannot_be(host: Host, kept: Path, packed: Members, what: s
     other = host.prefix("other")
     with pytest.raises(ArchiveError):
         import_lab(other.paths.prefix(), repacked(kept, MEMBERS[what](packed)), host.settings)
+    assert not other.specified()
+
+
+@pytest.mark.parametrize("compress", ["", "gz", "xz"])
+def test_an_archive_that_ends_early(host: Host, kept: Path, compress: str) -> None:
+    prefix = host.prefix()
+    prefix.virt_conf(without_nics(lab("one")))
+    archive = kept / "lab.tar"
+    size = prefix.export(str(archive), compress=compress)["size"]
+    os.truncate(archive, size * 3 // 4)
+    other = host.prefix("other")
+    with pytest.raises(ArchiveError):
+        import_lab(other.paths.prefix(), str(archive), host.settings)
     assert not other.specified()
 
 
