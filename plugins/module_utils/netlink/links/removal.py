@@ -25,6 +25,17 @@ class Going(t.NamedTuple):
     where: str
 
 
+class Apart(t.Container[int]):
+    """The links of a namespace that are asked to go, but for one."""
+
+    def __init__(self, found: t.Mapping[tuple[t.Any, int], Going], netns: str | None, but: int) -> None:
+        self._found, self._netns, self._but = found, netns, but
+
+    def __contains__(self, index: object) -> bool:
+        going = self._found.get((self._netns, t.cast(int, index)))
+        return going is not None and going.asked and index != self._but
+
+
 class Removal:
     """The links that go, in an order in which they can: what stands on top first."""
 
@@ -57,11 +68,7 @@ class Removal:
             how = "goes with its peer" if twin or going.asked else "goes with the link it stands on"
             return loss(host, netns, found, how, going.where, (waves.LOST, going.depth))
         index, name = found["ifindex"], found["ifname"]
-        apart = {
-            index
-            for (place, index), other in self._found.items()
-            if place == netns and other.asked and index != (twin or found)["ifindex"]
-        }
+        apart = Apart(self._found, netns, (twin or found)["ifindex"])
         delete = Step(netns, lambda place: [link.delete(index, name)])
         undo = way_back(host, netns, found, apart)
         # A master and a port of it: each in a wave of its own, so that the way back of one sees the other.
