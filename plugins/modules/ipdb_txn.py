@@ -469,8 +469,8 @@ options:
     type: str
   plan_sha:
     description:
-      - The RV(plan_sha) of a review, for O(state=committed). If the plan is another one now, because the host or the wish is, nothing is
-        changed and the task fails.
+      - The RV(plan_sha) of a review, for O(state=committed). If the plan is another one now, because the host or the
+        wish is, nothing is changed and the task fails.
     type: str
   confirm_timeout:
     description:
