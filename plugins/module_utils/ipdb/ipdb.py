@@ -22,7 +22,6 @@ namespace's lock, and with a journal from which the next transaction takes back 
 from __future__ import annotations
 
 import contextlib
-import time
 import typing as t
 import uuid
 
@@ -246,9 +245,8 @@ class IPDB:
     def _carry_out(self, after: Picture) -> None:
         before = self._picture
         with transaction.create(self._task.folder) as mine:
-            prepared = {"at": time.time(), "netns": self.netns, "before": before.to_json(), "verify_timeout": 0.0}
             try:
-                mine.journal.append("prepared", **prepared)
+                mine.prepare(self.netns, before)
                 self._picture = recovery.carry_out(self._channel, mine, (before, after)).now
             except BaseException:
                 give_up(mine)

@@ -259,16 +259,7 @@ def _diff_of(mine: Transaction) -> Result:
 def _apply(task: Task, mine: Transaction, plan: Plan) -> Result:
     told = plan.told()
     timeout = task.params.get("confirm_timeout")
-    mine.journal.mend()
-    mine.journal.append(
-        "prepared",
-        at=time.time(),
-        netns=task.netns,
-        before=plan.before.to_json(),
-        verify_timeout=task.params["verify_timeout"],
-        **(_wanted_later(plan) if timeout else {}),
-        **told,
-    )
+    mine.prepare(task.netns, plan.before, task.params["verify_timeout"], plan.after if timeout else None, **told)
     detached = bool(timeout) and task.params["confirm"] == "reconnected"
     try:
         if timeout:
@@ -289,12 +280,6 @@ def _apply(task: Task, mine: Transaction, plan: Plan) -> Result:
         "meanwhile": list(outcome.meanwhile),
         **_found(outcome.now, plan.after.places),
     }
-
-
-def _wanted_later(plan: Plan) -> Result:
-    """For the guard, and for who confirms; nobody else asks a journal what was wanted."""
-    places = [[table, key, where] for (table, key), where in plan.after.places.items()]
-    return {"after": plan.after.to_json(), "places": places}
 
 
 def _apply_directly(task: Task, plan: Plan) -> Result:

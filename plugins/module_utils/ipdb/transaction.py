@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import typing as t
 import uuid as uuids
 
 from .journal import Journal, sync_folder
 from .picture import Picture, from_lists
+
+if t.TYPE_CHECKING:
+    from ..netlink.netns import NetNS
 
 SUFFIX = ".journal"
 
@@ -67,6 +71,27 @@ class Transaction:
     def changed_something(self) -> bool:
         return self.last("wave") is not None
 
+    def prepare(
+        self,
+        netns: NetNS,
+        before: Picture,
+        verify_timeout: float = 0.0,
+        after: Picture | None = None,
+        **told: t.Any,
+    ) -> None:
+        """The way back is on the disk when this returns. `after`: for a guard and for who confirms, who ask for it."""
+        wanted = {"after": after.to_json(), "places": _places_in(after)} if after else {}
+        self.journal.mend()
+        self.journal.append(
+            "prepared",
+            at=time.time(),
+            netns=netns,
+            before=before.to_json(),
+            verify_timeout=verify_timeout,
+            **wanted,
+            **told,
+        )
+
     def picture(self, name: str) -> Picture:
         """The network "before" or "after", with the places in the task. Raises ValueError where there is none."""
         prepared = self.about("prepared")
@@ -81,6 +106,10 @@ class Transaction:
             except FileNotFoundError:
                 pass
         sync_folder(self.folder)
+
+
+def _places_in(wanted: Picture) -> list[tuple[str, t.Any, str]]:
+    return [(table, key, where) for (table, key), where in wanted.places.items()]
 
 
 def create(folder: str, uuid: str = "") -> Transaction:
