@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import pathlib
 import stat
 import tarfile
 
@@ -282,6 +283,25 @@ def test_a_tool_that_fails_and_one_that_is_missing(tool, monkeypatch):
 def test_what_cannot_be_prepared(mod):
     with pytest.raises(LagoError):
         mod()
+
+
+def test_a_template_is_built_where_apt_finds_its_keys(tmp_path, monkeypatch):
+    """The store's folders are named after templates, with colons, at which apt cuts the paths of keyrings."""
+    folder = tmp_path / "partial" / "debian:debian12:1"
+    folder.mkdir(parents=True)
+    built = []
+
+    def build(_self, _suite, work, dest):
+        built.append(pathlib.Path(work).parent)
+        pathlib.Path(dest).write_bytes(b"image")
+
+    monkeypatch.setattr(debootstrap, "_demand", lambda: None)
+    monkeypatch.setattr(debootstrap.DebootstrapProvider, "_build", build)
+    provider = debootstrap.DebootstrapProvider({})
+    for place in (folder, tmp_path):
+        provider.download_image("bookworm", str(place / "image"))
+    assert built == [tmp_path / "partial", tmp_path]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["debian:debian12:1", "image", "image", "partial"]
 
 
 def test_templates_of_debian_s_packages():

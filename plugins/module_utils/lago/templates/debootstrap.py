@@ -107,8 +107,7 @@ class DebootstrapProvider:
         """Makes the template at `dest`, a qcow2. Raises TemplateError, OSError."""
         suite = _suite(handle)
         _demand()
-        folder = os.path.dirname(os.path.abspath(dest))
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".debootstrap-") as work:
+        with tempfile.TemporaryDirectory(dir=_beside(dest), prefix=".debootstrap-") as work:
             try:
                 self._build(suite, work, dest)
             except (CommandError, subprocess.SubprocessError) as error:
@@ -200,6 +199,14 @@ def _demand() -> None:
         missing.append("mmdebstrap (or debootstrap)")
     if missing:
         raise TemplateError(f"to make templates of Debian's packages these are missing: {', '.join(missing)}")
+
+
+def _beside(path: str) -> str:
+    """The nearest folder that apt can be told of: in names with a colon it finds no keys, and no package is signed."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while ":" in folder:
+        folder = os.path.dirname(folder)
+    return folder
 
 
 def _bootstrap(suite: str, mirror: str, packages: t.Sequence[str], tree: str) -> list[str]:
