@@ -45,7 +45,9 @@ SPEC: Conf = {
             "root-password": "root's word",
             "nics": [{"net": "mgmt"}, {"net": "wire", "ip": "198.51.100.7"}],
             "disks": [{"name": "root", "type": "template", "template_name": "debian12", "dev": "vda"}],
-        }
+        },
+        # Known by name, and with nothing to boot: what is asked is whether the server finds it.
+        "peer": {"memory": 32, "vcpu": 1, "accel": "tcg", "nics": [{"net": "mgmt"}], "bootstrap": False, "disks": []},
     },
     "nets": {
         "mgmt": {"management": True, "dhcp": {"start": 100, "end": 200}, "dns_domain_name": "lab.local"},
@@ -66,7 +68,7 @@ def lab(daemon: Daemon) -> t.Iterator[Prefix]:
     for host in a_host(daemon):
         host.settings["template_store"] = str(folder / "store")
         prefix = host.prefix()
-        prefix.converge(Wish("started", SPEC, template_repo=str(folder / "repository.json")))
+        prefix.converge(Wish("started", SPEC, ["server"], template_repo=str(folder / "repository.json")))
         with network_of(daemon):
             told = wait_for_all([prefix.virt_env.get_vm("server")], "ssh", BOOT)
             print(f"ready: {told}")
@@ -113,6 +115,13 @@ def test_its_name_and_its_addresses(root: Ssh, server: VM) -> None:
         assert said(root, "getent", "ahostsv4", name).startswith("198.51.100.7 ")
 
 
+def test_it_finds_its_peer_by_a_short_name_and_a_whole_one(root: Ssh, lab: Prefix) -> None:
+    words = [line.split() for line in said(root, "cat", "/etc/resolv.conf").splitlines()]
+    assert ["lab.local"] in [line[1:] for line in words if line[:1] == ["search"]], words
+    for name in ("peer", "peer.lab.local"):
+        assert said(root, "getent", "ahostsv4", name).startswith(f"{lab.virt_env.get_vm('peer').ip()} ")
+
+
 def test_its_users_their_keys_and_passwords(root: Ssh, server: VM) -> None:
     done = server.ssh(["sudo", "-n", "id", "-un"])
     assert (done.code, done.out) == (0, b"root\n"), "this is admin, with the lab's key"
@@ -129,6 +138,8 @@ def test_its_name_for_iscsi_and_an_identity_of_its_own(root: Ssh, server: VM) ->
 
 
 def test_services_of_systemd_and_its_agent(server: VM) -> None:
+    """As admin, who is not root."""
+    assert server.ssh("id -u").out != b"0\n"
     agent = server.guest_agent()
     assert type(agent).__name__ == "_SystemdService" and agent.alive()
     assert server.agent_answers()
