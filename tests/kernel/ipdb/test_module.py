@@ -246,3 +246,31 @@ def test_a_port_whose_bridge_goes_is_freed_though_it_is_listed(netns):
     txn.run(netns, interfaces=[{"name": "br0", "state": "absent"}, {"name": "v0", "mtu": 1400}])
     assert names(netns) == ["v0", "v1"]
     assert txn.run(netns, interfaces=[{"name": "v0", "mtu": 1400, "master": ""}])["review"] == []
+
+
+def test_what_is_rarely_said_of_rules_and_routes(netns):
+    rule = {"priority": 500, "tos": 16, "suppress_prefixlen": 8, "table": "100"}
+    route = {"dst": "198.51.100.0/24", "gateway": "10.0.0.254", "advmss": 1360}
+    assert txn.run(netns, interfaces=[BRIDGE], rules=[rule], routes=[route])["changed"]
+    (shown,) = [one for one in iproute2.shown(netns, "ip -N rule") if one["priority"] == 500]
+    assert (int(shown["tos"], 16), shown["suppress_prefixlen"], shown["table"]) == (16, 8, "100")
+    (shown,) = [one for one in iproute2.shown(netns, "ip -d route") if one["dst"] == route["dst"]]
+    assert shown["metrics"] == [{"advmss": 1360}]
+    assert txn.run(netns, interfaces=[BRIDGE], rules=[rule], routes=[route])["review"] == []
+
+
+def test_an_entry_of_a_vxlan_may_lead_to_another_vni(netns, lacking):
+    vxlan = {"name": "vx0", "kind": "vxlan", "options": {"id": 5, "port": 4789}, "state": "up"}
+    try:
+        txn.run(netns, interfaces=[vxlan])
+    except TransactionFailed as error:
+        if "does not have the module vxlan" not in str(error):
+            raise
+        lacking("vxlan")
+    entry = {"mac": "02:00:00:00:00:10", "dev": "vx0", "dst": "192.0.2.1", "vni": 7}
+    assert txn.run(netns, fdb=[entry])["changed"]
+    shown = [one for one in iproute2.shown(netns, "bridge fdb show dev vx0") if one["mac"] == entry["mac"]]
+    assert [(one["dst"], one["vni"]) for one in shown] == [("192.0.2.1", 7)]
+    assert txn.run(netns, fdb=[entry])["review"] == []
+    txn.run(netns, fdb=[{**entry, "state": "absent"}])
+    assert not [one for one in iproute2.shown(netns, "bridge fdb show dev vx0") if one["mac"] == entry["mac"]]
