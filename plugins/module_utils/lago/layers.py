@@ -89,10 +89,11 @@ def fold_live(connection: Connection, domain: t.Any, dev: str, deadline: float =
 
     SHALLOW, since without it libvirt commits the whole chain into the template.
     """
+    above = active_files(connection, domain).get(dev, "")
     if _job(connection, domain, dev).get("type") != JOB_ACTIVE_COMMIT:  # left by one who was killed
         connection.ask_of(domain, "blockCommit", dev, None, None, 0, COMMIT_SHALLOW | COMMIT_ACTIVE)
     end = time.monotonic() + deadline
-    while not _pivoted(connection, domain, dev):
+    while not _pivoted(connection, domain, dev, above):
         if time.monotonic() > end:
             raise TimedOut(f"folding the disk {dev} has not ended within {deadline:g} s")
         time.sleep(PAUSE)
@@ -111,15 +112,20 @@ def active_files(connection: Connection, domain: t.Any) -> dict[str, str]:
     return found
 
 
-def _pivoted(connection: Connection, domain: t.Any, dev: str) -> bool:
-    """libvirt refuses to pivot until QEMU told it that both files are the same; `cur` may say so before."""
+def _pivoted(connection: Connection, domain: t.Any, dev: str, above: str) -> bool:
+    """libvirt refuses to pivot until QEMU told it that both files are the same; `cur` may say so before.
+
+    It may still pivot for one who was killed: the job is gone then, before it was asked to or when it is.
+    """
     job = _job(connection, domain, dev)
-    if not job or job["cur"] < job["end"]:
+    if not job:
+        return active_files(connection, domain).get(dev, "") != above
+    if job["cur"] < job["end"]:
         return False
     try:
         connection.ask_of(domain, "blockJobAbort", dev, ABORT_PIVOT)
     except KvmError:
-        if not _job(connection, domain, dev):
+        if not _job(connection, domain, dev) and active_files(connection, domain).get(dev, "") == above:
             raise
         return False
     return True

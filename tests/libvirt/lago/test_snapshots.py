@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -468,6 +469,46 @@ def test_a_vm_that_ends_while_its_file_is_taken_back(pair: Prefix, monkeypatch: 
     assert [thing.name for thing in pair.standing().things.values() if thing.kind == "snapshot"] == []
     pair.start()
     check_whole(pair)
+
+
+@pytest.mark.parametrize("when", ["blockCommit", "blockJobInfo", "blockJobAbort"])
+def test_a_file_that_libvirtd_still_folds_for_one_who_was_killed(
+    pair: Prefix, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """It has done so when the next one asks: before it looks at the job, once it has, and when it wants it to end."""
+    pair.create_snapshots("first")
+    write(pair, "one", "b")
+    asking = Connection.ask_of
+    done: list[str] = []
+
+    def ask_of(self: Connection, thing: t.Any, method: str, *rest: t.Any) -> t.Any:
+        begun = method == when and (when == "blockCommit" or asking(self, thing, "blockJobInfo", rest[0], 0))
+        if begun and thing.name().endswith("-one") and not done:
+            done.append(rest[0])
+            if when == "blockCommit":
+                asking(self, thing, method, *rest)
+            _pivot(self, thing, rest[0])
+            if when == "blockCommit":
+                return None
+        return asking(self, thing, method, *rest)
+
+    def _pivot(connection: Connection, domain: t.Any, dev: str) -> None:
+        for _again in range(500):
+            time.sleep(0.01)
+            try:
+                asking(connection, domain, "blockJobAbort", dev, layers.ABORT_PIVOT)
+                return
+            except KvmError:
+                assert asking(connection, domain, "blockJobInfo", dev, 0)
+        raise AssertionError("it does not end")
+
+    monkeypatch.setattr(Connection, "ask_of", ask_of)
+    pair.delete_snapshots("first")
+    monkeypatch.undo()
+    assert done, "what is tested did not happen"
+    check_whole(pair)
+    assert read(pair, "one") == "b"
+    assert sorted(os.listdir(pair.paths.images())) == ["one_root.qcow2", "two_root.qcow2"]
 
 
 def test_libvirtd_killed_in_the_window(fresh: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
