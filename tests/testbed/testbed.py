@@ -218,7 +218,8 @@ def main() -> int:
     unknown = set(getattr(options, "guests", ())) - set(RECIPES)
     if hasattr(options, "guests") and not options.guests and options.act is not stop:
         options.guests = list(RECIPES)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT is ignored where a shell started this in its background
+        signal.signal(number, signal.default_int_handler)
     os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"  # `su` leaves it out
     try:
         if unknown:

@@ -87,8 +87,11 @@ def last_lines(log: Path, count: int) -> list[str]:
 
 
 def interrupt_on_signals() -> None:
-    """Let a polite end (SIGTERM, SIGHUP) unwind as Ctrl-C does, so that guests are stopped."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """Let a polite end (SIGTERM, SIGHUP) unwind as Ctrl-C does, so that guests are stopped.
+
+    Ctrl-C itself too: who was started in the background of a shell ignores it, and so would all that is started here.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
 
 
