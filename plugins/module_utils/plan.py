@@ -38,22 +38,36 @@ class Change(t.NamedTuple):
     partly: bool = False  # can fail half done: its undo, which then must do no harm, runs also when it fails itself
 
 
+Stuck = t.Sequence[t.Tuple[Change, str]]
+
+
 class ChangeFailed(Exception):
-    """A change failed. `undone` were taken back; `stuck` could not be, with the reason of each."""
+    """A change failed. `undone` were taken back; `stuck` could not be, with the reason of each.
+
+    `unsure`: the same of those that may not have been done at all, since all of a wave broke off, `beside` others too.
+    """
 
     def __init__(
-        self, change: Change, error: Exception, undone: t.Sequence[Change], stuck: t.Sequence[tuple[Change, str]]
+        self,
+        change: Change,
+        error: Exception,
+        undone: t.Sequence[Change],
+        stuck: Stuck,
+        unsure: Stuck = (),
+        beside: int = 0,
     ) -> None:
-        self.change, self.error, self.undone, self.stuck = change, error, undone, stuck
+        self.change, self.error, self.undone, self.stuck, self.unsure = change, error, undone, stuck, unsure
         where = f"{change.where}: " if change.where else ""
-        super().__init__(f"{where}{change.what}: {change.how}: {error}{self._aftermath()}")
+        others = f" (or one of {beside} beside it)" if beside else ""
+        super().__init__(f"{where}{change.what}: {change.how}{others}: {error}{self._aftermath()}")
 
     def _aftermath(self) -> str:
         parts = []
         if self.undone:
             parts.append(f"undone again: {_some([f'{c.what} ({c.how})' for c in self.undone])}")
-        if self.stuck:
-            parts.append(f"NOT undone: {_some([f'{c.what} ({c.how}): {why}' for c, why in self.stuck])}")
+        for words, some in (("NOT undone", self.stuck), ("done or not, and not to be undone", self.unsure)):
+            if some:
+                parts.append(f"{words}: {_some([f'{c.what} ({c.how}): {why}' for c, why in some])}")
         return "; " + "; ".join(parts) if parts else "; nothing else had been changed"
 
 
@@ -104,10 +118,10 @@ class Plan:
                 outcomes = self.run([change.do for change in wave])
             except BaseException as error:
                 # How far the wave came is not known: undoing what was not done is refused, and harmless.
-                self._take_back([wave])
+                perhaps, unsure = self._take_back([wave])
                 undone, stuck = self._take_back(done)
                 if isinstance(error, Exception):
-                    raise ChangeFailed(wave[0], error, undone, stuck) from error
+                    raise ChangeFailed(wave[0], error, perhaps + undone, stuck, unsure, len(wave) - 1) from error
                 raise
             done.append([change for change, refused in zip(wave, outcomes) if refused is None])
             failed = [(change, refused) for change, refused in zip(wave, outcomes) if refused is not None]

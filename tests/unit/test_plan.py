@@ -127,8 +127,17 @@ def test_a_run_that_breaks_undoes_its_wave_before_those_below_it():
     host = Host(breaks=["+c"])
     error = failing(host, change("a"), change("b", 1), change("c", 1))
     assert host.waves == [["+a"], ["+b", "+c"], ["-c", "-b"], ["-a"]]
-    assert "broke at +c" in str(error)
-    assert [one.what for one in error.undone] == ["a"]
+    said = "b: make b (or one of 1 beside it): broke at +c; undone again: c (make c), b (make b), a (make a)"
+    assert str(error) == said
+
+
+def test_what_may_have_been_done_and_cannot_be_undone_is_said():
+    error = failing(Host(breaks=["+c", "-c"]), change("a"), change("b", 1), change("c", 1))
+    said = (
+        "undone again: a (make a); done or not, and not to be undone: c (make c): broke at -c, b (make b): broke at -c"
+    )
+    assert str(error) == f"b: make b (or one of 1 beside it): broke at +c; {said}"
+    assert error.stuck == []
 
 
 def test_an_interrupt_is_passed_on_after_undoing():
