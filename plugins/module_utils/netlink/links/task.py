@@ -13,6 +13,7 @@ from ..channel import uncollected
 from .converge import converge, found_links
 from .host import Host
 from .runner import Runner
+from .spec import LINK
 from .wanted import WrongLink, parse_all
 
 FAILURES = (WrongLink, spine.ChangeFailed, spine.NotConverged, OSError, ValueError)
@@ -26,6 +27,8 @@ def run(params: t.Mapping[str, t.Any], check: bool, diff: bool = True) -> dict[s
     Raises FAILURES.
     """
     batch = params.get("links")
+    if batch is not None:
+        _refuse_beside(params)
     wanted = parse_all([params] if batch is None else batch, params.get("netns"), "" if batch is None else "links")
     with uncollected(), Runner() as runner:
         plan, hosts = converge(wanted, check, runner, diff)
@@ -39,6 +42,13 @@ def run(params: t.Mapping[str, t.Any], check: bool, diff: bool = True) -> dict[s
     if batch is not None:
         return {**result, "links": links}
     return {**result, "link": links[0] if links else None}
+
+
+def _refuse_beside(params: t.Mapping[str, t.Any]) -> None:
+    """What has a default is not seen to be given beside `links` by Ansible itself. Raises WrongLink."""
+    for option, about in LINK.items():
+        if "default" in about and params.get(option) not in (None, about["default"]):
+            raise WrongLink(option, "is of one link: with links, each of them says it")
 
 
 def shown(host: Host, found: Link, netns: str | None) -> Link:

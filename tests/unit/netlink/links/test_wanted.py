@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.task import run
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links.wanted import (
     WrongLink,
     parse,
@@ -208,3 +209,12 @@ def test_the_place_of_a_link_is_where_it_ends():
     assert parse(task(netns="red"), netns="green").place == "red"
     assert parse(task(), netns="green").place == "green"
     assert parse(task(move_to="blue"), netns="green").label == "l0 in blue"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("state", "absent"), ("recreate", True), ("addresses_mode", "add"), ("altnames_mode", "exact")],
+)
+def test_what_is_said_of_one_link_beside_many_is_refused(option, value):
+    with pytest.raises(WrongLink, match=f"^{option}: is of one link: with links, each of them says it$"):
+        run({"links": [task()], option: value}, check=True)
