@@ -172,20 +172,21 @@ def _verified(
         ours = tuple(wave for wave in (tuple(s for s in wave if (s.table, s.key) in places) for wave in rest) if wave)
         if not ours:
             reached = {key for table, key in places if table == "links"}
-            others = [step for wave in rest for step in wave if not _links_of(step) & reached]
+            others = [step for wave in rest for step in wave if not _follows(step, reached)]
             return now, [f"{step.what}: {step.before or 'not there'}" for step in others]
         if time.monotonic() >= deadline:
             raise NotAsWanted(ours)
         time.sleep(0.05)
 
 
-def _links_of(step: Step) -> set[t.Any]:
-    """The links that a step is about: on those that a transaction changed, the kernel sets some things by itself."""
-    if step.table in ("links", "vlans"):
-        return {step.key}
-    if step.table in ("routes", "rules"):
-        return set()
-    return {step.key[0]}
+# What the kernel sets by itself on a link that is changed: fields of it and, of a port, VLANs and forwarding entries.
+FOLLOWING = {"links": lambda key: key, "vlans": lambda key: key, "fdb": lambda key: key[0]}
+
+
+def _follows(step: Step, reached: t.Collection[t.Any]) -> bool:
+    """Whether it is about such a thing of a link that the transaction changed."""
+    index_of = FOLLOWING.get(step.table)
+    return index_of is not None and index_of(step.key) in reached
 
 
 def _undo(channel: NetlinkSocket, before: Picture, places: t.Sequence[t.Any]) -> list[str]:

@@ -269,13 +269,16 @@ def _set_neighbour(found: Object | None) -> Object | None:
 
 
 def _entry_filter(links: t.Sequence[Object]) -> Decode:
-    """Leaves out what was learnt, and the addresses of links: a bridge and a NIC keep those by themselves."""
+    """Leaves out what was learnt, and permanent entries of links' addresses: a bridge and a NIC keep those themselves.
+
+    A static entry for the address of a link, the other end of a port in another namespace say, is somebody's.
+    """
     own = {one.get("address") for one in links} - {NO_ADDRESS}  # which is lo's, and tunnels' for all others
     tunnels = {one["ifindex"] for one in links if (one.get("linkinfo") or {}).get("info_kind") == "vxlan"}
 
     def decode(data: bytes, start: int, end: int) -> Object | None:
         found = fdb.decode_set(data, start, end)
-        if found is None or found["mac"] in own:
+        if found is None or (found["mac"] in own and found["state"] == "permanent"):
             return None
         on_tunnel = found["index"] in tunnels
         if "self" in found["flags"] and not on_tunnel and int(found["mac"][:2], 16) & 1:

@@ -30,6 +30,7 @@ class Draft:
         self.lines = Lines(before, after)
         self.steps: list[Step] = []
         self.sourced: dict[str, list[tuple[Key, Object]]] | None = None  # routes by their source address
+        self.lowest: dict[int, str | None] = {}  # bridge_address.py
         self.changed: set[int] = set()  # wanted links that are to be made or changed
 
     def add(

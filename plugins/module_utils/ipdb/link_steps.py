@@ -9,7 +9,7 @@ import typing as t
 
 from ..netlink.links.found import kernel_since
 from ..netlink.rtnl import address, link
-from . import waves
+from . import bridge_address, waves
 from .draft import Draft
 from .link_settings import create, fixed, port_settings, settings
 from .model import PAIRED
@@ -173,7 +173,9 @@ def _leave(draft: Draft) -> None:
             continue
         name, words = draft.name(index), f"master {draft.name(old)} -> none"
         interrupts = f"{name} goes down as it leaves {draft.name(old)}" if of_bond and now["up"] else ""
+        address = now.get("address")
         draft.model.leave(index)
+        interrupts = interrupts or bridge_address.left(draft, old, address)
         request = link.change(index, name, master=0)
         draft.add((waves.LEAVE_MASTER,), "links", index, words, [request], interrupts)
 
@@ -201,7 +203,8 @@ def _join_one(draft: Draft, index: int, master: int, wave: tuple[float, ...]) ->
     if kind is None:
         draft.cannot(wave, index, f"{name} cannot be a port of {draft.name(master)}, which is no master")
         return
-    words = f"master {draft.name(now['master']) if now['master'] else 'none'} -> {draft.name(master)}"
+    old, address = now["master"], now.get("address")
+    words = f"master {draft.name(old) if old else 'none'} -> {draft.name(master)}"
     requests, interrupts = [link.change(index, name, master=master)], ""
     if kind == "bond" and now["up"]:  # which takes in only what is down, and opens it
         requests.insert(0, link.change(index, name, up=False))
@@ -210,7 +213,8 @@ def _join_one(draft: Draft, index: int, master: int, wave: tuple[float, ...]) ->
     elif now["up"] and kind == "bridge" and draft.lines.addresses(False, index):
         interrupts = f"{name} as a port of {draft.name(master)} receives nothing for its own addresses"
     draft.model.join(index, master)
-    draft.add(wave, "links", index, words, requests, interrupts)
+    moved = (bridge_address.left(draft, old, address), bridge_address.joined(draft, master, index))
+    draft.add(wave, "links", index, words, requests, "; ".join(filter(None, (interrupts, *moved))))
 
 
 # Settings

@@ -11,7 +11,7 @@ import typing as t
 from ..netlink.message import Request
 from ..netlink.rtnl import link
 from ..netlink.rtnl.numbers import RTM_DELLINK
-from . import waves
+from . import bridge_address, waves
 from .draft import Draft
 from .model import below
 
@@ -88,9 +88,11 @@ def _goes_with(draft: Draft, index: int, chosen: t.AbstractSet[int]) -> bool:
 
 def _remove_one(draft: Draft, index: int, wave: int, reasons: t.Sequence[str], group: int) -> None:
     name = draft.name(index)
+    one = draft.model.links[index]
     along = draft.model.vanish(index)
     how = f"remove to make it anew ({'; '.join(reasons)})" if reasons else "remove"
     interrupts = f"{name} is removed and made anew" if reasons else ""
+    interrupts = interrupts or bridge_address.left(draft, one["master"], one.get("address"))
     request = link.change(index, name, group=group) if group else link.delete(index, name)
     draft.add((wave, 0), "links", index, how, [request], interrupts, tolerates=GONE)
     for other in sorted(along):

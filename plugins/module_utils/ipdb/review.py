@@ -59,8 +59,10 @@ def _text(lines: t.Iterable[str]) -> str:
 
 
 def sum_of(told: t.Iterable[Told]) -> str:
-    """SHA-256 of all that is changed and how: another plan, or another host to begin with, has another one."""
+    """SHA-256 of all that is changed, how, and at what cost: another plan, or host to begin with, has another one."""
     words: list[str] = []
     for step, what, before, after in told:
         words += (what, step.how, before, after)
+        if step.interrupts or step.effects:
+            words += (step.interrupts, *_others(step))
     return hashlib.sha256("\0".join(words).encode()).hexdigest()  # no text of the kernel's holds a NUL

@@ -85,6 +85,42 @@ def test_a_host_that_has_moved_is_not_changed(netns):
     assert txn.left_behind(netns) == []
 
 
+def test_what_goes_along_is_part_of_what_was_reviewed(netns):
+    txn.run(netns, interfaces=[BRIDGE])
+    begun = txn.run(netns, state="begun", interfaces=[{"name": "br0", "state": "down"}])
+    iproute2.run(netns, "ip route add 192.0.2.0/24 via 10.0.0.9")
+    with pytest.raises(task.Refused, match="^plan_sha: the host is not as it was") as refused:
+        txn.run(netns, transaction=begun["transaction"], plan_sha=begun["plan_sha"])
+    (line,) = refused.value.details["review"]
+    assert "takes along: 192.0.2.0/24" in line
+    assert "192.0.2.0/24" in [route["dst"] for route in iproute2.shown(netns, "ip route")]
+
+
+@pytest.mark.parametrize("joins", [True, False])
+def test_a_bridge_that_follows_its_ports_says_so(netns, joins):
+    pair = {"name": "v0", "kind": "veth", "address": "02:00:00:00:00:01", "options": {"peer": {"ifname": "w0"}}}
+    txn.run(netns, interfaces=[{**BRIDGE, "addresses": []}, pair])
+    if not joins:
+        txn.run(netns, interfaces=[{"name": "v0", "master": "br0"}])
+    before = iproute2.shown(netns, "ip link show br0")[0]["address"]
+    (line,) = txn.run(netns, interfaces=[{"name": "v0", "master": "br0" if joins else ""}])["review"]
+    words = "br0 gets the MAC address of v0" if joins else "br0 has no MAC address any more"
+    assert f"({words}, which its neighbours have to learn, unless it was given one)" in line
+    after = iproute2.shown(netns, "ip link show br0")[0]["address"]
+    assert before != after and pair["address"] == (after if joins else before)
+
+
+def test_a_static_entry_for_the_address_of_a_link_is_somebodys(netns):
+    pair = {"name": "v0", "kind": "veth", "master": "br0", "options": {"peer": {"ifname": "w0"}}}
+    txn.run(netns, interfaces=[BRIDGE, pair])
+    entry = {"mac": iproute2.shown(netns, "ip link show w0")[0]["address"], "dev": "v0"}
+    assert txn.run(netns, fdb=[entry])["changed"]
+    assert txn.run(netns, fdb=[entry])["review"] == []
+    shown = [one for one in iproute2.shown(netns, "bridge fdb show dev v0") if one["mac"] == entry["mac"]]
+    assert [one["state"] for one in shown] == ["static"]
+    assert txn.run(netns, fdb=[{**entry, "state": "absent"}])["changed"]
+
+
 def test_what_has_nothing_to_do_with_it_may_move(netns):
     begun = txn.run(netns, state="begun", interfaces=[BRIDGE])
     iproute2.run(netns, "ip link add br9 type bridge", "ip address add 10.9.9.9/24 dev br9")

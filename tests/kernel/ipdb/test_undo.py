@@ -187,6 +187,20 @@ def test_what_others_change_meanwhile_is_named_and_kept(bench: Bench) -> None:
     assert "new" in bench.names()
 
 
+def test_what_others_add_to_a_link_that_is_changed_is_named(bench: Bench) -> None:
+    bench.commit(interfaces=[{**tap("one"), "state": "up"}])
+    plan = bench.plan(interfaces=[{"name": "one", "mtu": 1400}])
+
+    def note(number: int, wave: t.Any) -> None:
+        bench.ip(
+            "ip address add 10.9.0.1/24 dev one",
+            "ip neighbour add fd00::9 lladdr 02:00:00:00:00:09 dev one nud permanent",
+        )
+
+    outcome = apply.transact(bench.channel, plan.before, plan.after, note)
+    assert sorted(line.partition(": ")[0] for line in outcome.meanwhile) == ["neighbour fd00::9  dev one", "one"]
+
+
 def test_what_others_change_back_is_a_failure(bench: Bench) -> None:
     bench.commit(interfaces=[tap("one"), tap("two")])
     plan = bench.plan(
