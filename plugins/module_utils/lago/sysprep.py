@@ -6,7 +6,7 @@
 By default none of it is needed: a guest learns who it is at its first boot (seed.py). The operations have Lago's names;
 each is a list of words for virt-sysprep:
 
-    sysprep(disk, [set_hostname("vm0"), set_iscsi_initiator_name("iqn.2014-07.org.lago:vm0")], "qcow2")
+    sysprep(disk, [set_hostname("vm0"), set_iscsi_initiator_name("iqn.2014-07.org.lago:vm0")])
 """
 
 from __future__ import annotations
@@ -89,8 +89,10 @@ def _line(text: str) -> str:
     return text
 
 
-def sysprep(disk: str, mods: t.Iterable[Words], form: str, relabel: bool = False, kind: str = "") -> None:
+def sysprep(disk: str, mods: t.Iterable[Words], form: str = "qcow2", relabel: bool = False, kind: str = "") -> None:
     """Makes the changes `mods` to the file `disk` of the format `form`; `relabel` for guests that have SELinux.
+
+    The format is never found out: a guest can have written what looks like one.
 
     `kind`: see guestfs.environment. Raises LagoError, CommandError, OSError.
     """

@@ -209,7 +209,7 @@ def tool(tmp_path, monkeypatch):
 def test_sysprep_s_words(tool):
     log = tool("virt-sysprep")
     mods = [sysprep.set_hostname("vm0"), sysprep.set_iscsi_initiator_name("iqn.x:vm0"), sysprep.set_root_password("pw")]
-    sysprep.sysprep("/disk", mods, "qcow2", relabel=True)
+    sysprep.sysprep("/disk", mods, relabel=True)
     said = log.read_text().splitlines()
     assert said[:9] == [
         *("-q", "--format=qcow2", "-a", "/disk", "--selinux-relabel", "--operations", "customize", "--hostname", "vm0"),
