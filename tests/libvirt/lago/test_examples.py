@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.libvirt.lago.conftest import Conf, Host
+from tests.libvirt.lago.conftest import Host
 from tests.libvirt.lago.inside import network_of
 from tests.testbed.libvirt import tiny
 
@@ -29,21 +29,25 @@ GUIDE = (Path(__file__).parents[3] / "docs" / "labs.md").read_text(encoding="utf
 (SHOWN,) = (
     yaml.safe_load(text) for text in re.findall(r"^```yaml\n(domains:.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 )
+PLUGGED = "for _ in $(seq 100); do test -d /sys/block/vdb && exit; sleep 0.1; done; exit 1"  # guests find out by and by
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 Result = t.Dict[str, t.Any]
 
 
 class Lab:
     """`spec`: the guide's, of tiny guests, as its file on the host has it; `kept`: a folder for files."""
 
-    def __init__(self, host: Host, task: t.Callable[..., t.Any]) -> None:
-        self.host, self._task, self.prefix = host, task, host.prefix()
+    def __init__(self, host: Host, task: t.Callable[..., t.Any], name: str = "lab", kept: Path | None = None) -> None:
+        self.host, self.task, self.prefix, self.spec = host, task, host.prefix(name), copy.deepcopy(SHOWN)
+        if kept is not None:
+            self.kept = kept
+            return
         self.kept = tiny.copied(host.folder / "kept")
         host.settings["template_store"] = str(self.kept / "store")
         (self.kept / "tools.iso").write_bytes(bytes(1 << 16))
         repository = json.loads((self.kept / "repository.json").read_text())
         repository["templates"]["debian12"] = repository["templates"].pop("tiny")
         (self.kept / "repository.json").write_text(json.dumps(repository))
-        self.spec: Conf = copy.deepcopy(SHOWN)
         boot = {"kernel": str(self.kept / "kernel"), "initrd": str(self.kept / "initrd"), "cmdline": tiny.CMDLINE}
         for domain in self.spec["domains"].values():
             domain.update(boot, memory=128, vcpu=1, accel="tcg")
@@ -56,7 +60,7 @@ class Lab:
         if state in ("initialized", "started"):
             given["init_file"] = str(self.kept / "lab.json")
         settings = {option: self.host.settings[key] for option, key in OF_HOST.items()}
-        found = self._task("lago_prefix", check=check, state=state, **{**given, **options, **settings}).result(LIMIT)
+        found = self.task("lago_prefix", check=check, state=state, **{**given, **options, **settings}).result(LIMIT)
         assert not found.get("failed"), found
         return t.cast(Result, found)
 
@@ -76,6 +80,14 @@ class Lab:
             assert again["diff"] == {"before": "", "after": ""} and again["changes"] == [] and not again["pending"]
         self.prefix.forget()
         return done
+
+    def vms(self) -> list[str]:
+        return list(self.spec["domains"])
+
+    def add_disk(self, vm: str, disk: dict[str, t.Any]) -> None:
+        """Its file says so from now on."""
+        self.spec["domains"][vm]["disks"].append(disk)
+        (self.kept / "lab.json").write_text(json.dumps(self.spec))
 
     def leave(self) -> None:
         """Ends the connections to the VMs."""
@@ -116,6 +128,47 @@ def test_what_the_guide_shows_is_raised_and_has_the_files_that_it_is_to_have(sho
     shown.check_peers()
     _copied(shown)
     _collected(shown)
+
+
+def test_what_the_guide_shows_is_changed_goes_back_and_is_elsewhere_too(shown: Lab) -> None:
+    shown.step("started", timeout=LIMIT)
+    boots = {vm: shown.say(vm, f"echo before | tee /root/disk /run/memory; cat {BOOT_ID}") for vm in shown.vms()}
+    shown.step("snapshotted", snapshot="warm", memory=True)
+    for vm in shown.vms():
+        shown.say(vm, "echo after | tee /root/disk /run/memory")
+    shown.add_disk("client", {"name": "more", "type": "empty", "size": "16M", "dev": "vdb"})
+    changed = shown.step("started", timeout=LIMIT)
+    assert changed["changes"] == ["disk client/more: make", "domain client: change disks more"]
+    shown.say("client", PLUGGED)
+    shown.step("reverted", every_time=True, snapshot="warm")
+    for vm in shown.vms():
+        found = shown.say(vm, f"cat /root/disk /run/memory {BOOT_ID}").split()
+        assert found == ["before", "before", boots[vm].split()[-1]], "disk, and what runs on"
+    assert shown.say("client", "ls /sys/block").split() == ["sr0", "vda"], "it has what it had then"
+    assert shown.step("started", timeout=LIMIT)["changes"] == ["domain client: change disks more"]
+    shown.say("client", PLUGGED)
+    _elsewhere(shown)
+
+
+def _elsewhere(shown: Lab) -> None:
+    """An archive of it, on another path with other subnets, beside the lab that it was made of."""
+    archive = str(shown.kept / "lab.tar")
+    shown.step("exported", every_time=True, archive=archive)
+    subnets = {net.name(): net.gw() for net in shown.prefix.virt_env.get_nets().values()}
+    shown.step("stopped")
+    other = Lab(shown.host, shown.task, "other", shown.kept)
+    try:
+        other.step("imported", archive=archive, new_subnets=True)
+        other.step("started", timeout=LIMIT, init_file=None)
+        assert not subnets.items() & {net.name(): net.gw() for net in other.prefix.virt_env.get_nets().values()}.items()
+        other.check_peers()
+        assert {other.say(vm, "cat /root/disk") for vm in other.vms()} == {"before"}
+        other.leave()
+        other.step("absent")
+    finally:
+        other.leave()
+        other.prefix.destroy()
+    shown.step("absent")
 
 
 def _site(shown: Lab) -> list[dict[str, str]]:
