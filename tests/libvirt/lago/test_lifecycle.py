@@ -16,6 +16,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import live_
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import LagoError, LockTimeout
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.journal import Journal
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.templates.store import TemplateStore
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
@@ -49,6 +50,30 @@ def test_a_lab_of_two_vms_up_and_gone(host: Host, two: Conf) -> None:
     prefix.destroy()
     host.check(before)
     assert not prefix.destroy()
+
+
+def test_lago_s_own_names_for_it(host: Host, two: Conf) -> None:
+    """Those of VirtEnv, VM, Network and Prefix that mean the same as what the other tests call."""
+    before = host.look()
+    prefix = host.prefix()
+    prefix.virt_conf(two, template_store=TemplateStore(str(host.folder / "store")))
+    env = prefix.virt_env
+    env.start(["one"])
+    assert states(prefix) == {"one": "running", "two": "missing"}
+    assert env.libvirt_con.lookupByUUIDString(env.get_vm("one").domain().UUIDString()).isActive()
+    env.create_snapshots("x")
+    env.get_vm("one").create_snapshot("y")
+    assert list(prefix.virt_env.snapshots["taken"]) == ["x", "y"]
+    prefix.virt_env.revert_snapshots("x")
+    prefix.virt_env.get_vm("one").revert_snapshot("y")
+    assert prefix.virt_env.snapshots["at"] == "y"
+    prefix.virt_env.get_net("mgmt").stop()
+    assert "running" not in states(prefix).values() and not prefix.virt_env.get_net("mgmt").alive()
+    prefix.virt_env.get_net("mgmt").start()
+    assert "running" not in states(prefix).values() and prefix.virt_env.get_net("mgmt").alive()
+    prefix.virt_env.stop()
+    prefix.cleanup()
+    host.check(before)
 
 
 def test_what_is_where(host: Host, two: Conf) -> None:
