@@ -658,7 +658,7 @@ waiting:
   elements: str
 why:
   description: Why the transaction was rolled back.
-  returned: when O(state=rolled_back)
+  returned: when O(state=rolled_back), or when it was not confirmed in time
   type: str
 rolled_back:
   description: Whether the host was taken back to what it was before.

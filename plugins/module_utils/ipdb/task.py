@@ -382,7 +382,7 @@ def _refuse_failed(task: Task, mine: Transaction) -> None:
         why = mine.about("rolled_back")["why"]
         deadman.dismiss(mine)
         mine.forget()
-        raise Refused(f"transaction {mine.uuid} was rolled back: {why}", **diffs)
+        raise Refused(f"transaction {mine.uuid} was rolled back: {why}", why=why, **diffs)
     raise Refused(f"transaction {mine.uuid} has not been applied ({mine.stage})", **{**diffs, "rolled_back": False})
 
 

@@ -176,7 +176,8 @@ def test_an_attempt_that_gets_through_when_all_was_taken_back_tells_the_same(pla
 
     def late(_connection):
         time.sleep(1.0)  # of which the module left 0.9
-        return {"failed": True, "rolled_back": True, "msg": "it was rolled back: it was not confirmed in time"}
+        why = "it was not confirmed in time"
+        return {"failed": True, "rolled_back": True, "why": why, "msg": f"it was rolled back: {why}"}
 
     plugin, result = play(answers(committed=ANSWER, confirmed=late))
     assert result["failed"]
@@ -197,9 +198,15 @@ def test_a_host_that_never_comes_back_is_told(play, monkeypatch):
     assert result["msg"].endswith("nor 0.2 s after that: no route to host")
 
 
-def test_what_could_not_be_applied_is_told_as_it_is(play):
+@pytest.mark.parametrize("login", [0.0, 1.0], ids=["at once", "after a slow login"])
+def test_what_could_not_be_applied_is_told_as_it_is(play, login):
     refused = {"failed": True, "msg": "interfaces[0]: br0: ...", "rolled_back": True}
-    _plugin, result = play(answers(committed=ANSWER, confirmed=refused))
+
+    def told(_connection):
+        time.sleep(login)
+        return refused
+
+    _plugin, result = play(answers(committed=ANSWER, confirmed=told))
     assert result == refused
 
 
