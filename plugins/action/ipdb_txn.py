@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
         if confirmed is None:
             return self._cut_off(committed, reason, deadline)
         if confirmed.get("failed"):
-            # It has a reason to have been rolled back: what could not be applied at all is no matter of reaching the host.
+            # Why it was rolled back: what could not be applied at all is no matter of reaching the host.
             late = confirmed.get("why") and time.monotonic() >= deadline
             return _taken_back(committed, confirmed["msg"]) if late else confirmed
         kept: Result = {name: confirmed[name] for name in ("timings", "network", "meanwhile") if name in confirmed}
