@@ -14,10 +14,9 @@ from __future__ import annotations
 import fnmatch
 import typing as t
 
-from ..netlink.kinds import registry
 from .model import PAIRED, below
 from .picture import Object
-from .wanted_removals import Removals
+from .wanted_removals import Removals, can_come_back
 from .wanting import Wanting
 
 FALLBACKS = frozenset(
@@ -76,9 +75,7 @@ def _links(wanting: Wanting, spared: t.AbstractSet[int]) -> None:
     for index, one in list(wanting.before.links.items()):
         if index in listed or index in spared or index in needed or index not in wanting.table("links"):
             continue
-        kind = one.get("kind")
-        removable = kind is not None and kind != "wireguard" and registry.find(kind) is not None
-        if removable and not (one["ifname"] in FALLBACKS and not one["up"]):
+        if can_come_back(one) and not (one["ifname"] in FALLBACKS and not one["up"]):
             removals.drop(index)
 
 

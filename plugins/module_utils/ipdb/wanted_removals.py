@@ -14,13 +14,19 @@ from .picture import Object
 from .wanting import Wanting
 
 
+def can_come_back(one: Object) -> bool:
+    """Whether a link could be made anew as it was."""
+    kind = one.get("kind")
+    return kind is not None and kind != "wireguard" and registry.find(kind) is not None
+
+
 def refuse_removal(wanting: Wanting, index: int, where: str) -> None:
     """What could not be made anew is not removed by a transaction."""
     one = wanting.before.links[index]
     kind = one.get("kind")
     if kind is None:
         raise WrongLink(where, f"{one['ifname']} is a physical link, which cannot be removed")
-    if registry.find(kind) is None or kind == "wireguard":
+    if not can_come_back(one):
         raise WrongLink(
             where, f"{one['ifname']} of kind {kind} could not be brought back as it was: remove it by netlink_link"
         )

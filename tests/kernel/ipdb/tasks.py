@@ -10,6 +10,7 @@ import signal
 import typing as t
 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import lock, task
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.capture import capture
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.journal import Journal
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.spec import TRANSACTION
@@ -36,6 +37,16 @@ def _filled(about: t.Mapping[str, t.Any], value: t.Any) -> t.Any:
 
 def run(netns: str, check: bool = False, **given: t.Any) -> dict[str, t.Any]:
     return task.run(filled(TRANSACTION, {"netns": netns, **given}), check)
+
+
+def made(netns: str, link: dict[str, t.Any], lacking: t.Callable[[str], t.Any]) -> None:
+    """A link of a kind that the kernel may lack."""
+    try:
+        run(netns, interfaces=[link])
+    except TransactionFailed as error:
+        if f"does not have the module {link['kind']}" not in str(error):
+            raise
+        lacking(link["kind"])
 
 
 def network(netns: str) -> dict[str, t.Any]:
