@@ -510,7 +510,7 @@ class Deferred(t.NamedTuple):
     route: t.Mapping[str, t.Any]
 
 
-BLOCK = 8192  # routes at most: the next block is made while the kernel takes this one
+BLOCK = 2048  # routes at most, one send: the next block is made while the kernel takes this one
 ALIKE = 16  # from so many routes on a block of them is written faster than they are one by one
 
 
