@@ -35,8 +35,9 @@ from .ipdb_interface import Interface
 from .ipdb_tables import Collection
 from .ipdb_transaction import Transaction, merged
 from .lock import locked
-from .merging import aligned, replaced, restoring
+from .merging import aligned
 from .picture import Picture
+from .snapshots import with_one_as_it_was
 from .task import Task, clear_the_way, give_up
 from .wanted import desired
 
@@ -278,10 +279,10 @@ class IPDB:
             self._become(aligned(was, self._picture))
 
     def revert_interface(self, sid: uuid.UUID, index: int) -> None:
-        """Makes one interface what it was, with what belongs to it."""
-        found = self.picture_of(sid)
+        """Makes one interface what it was, with what belongs to it. Raises LookupError where that cannot be."""
+        was = self.picture_of(sid)
         with self._alone():
-            self._become(_with_one_as_it_was(self._picture, found, index))
+            self._become(with_one_as_it_was(self._picture, was, index))
 
     # Waiting
 
@@ -302,24 +303,6 @@ class IPDB:
         finally:
             if begun.at_once:
                 self._forget([begun])
-
-
-def _with_one_as_it_was(now: Picture, found: Picture, index: int) -> Picture:
-    """The picture `now` with one link, and what belongs to it, as they were found before."""
-    was = aligned(found, now)
-    places = [
-        (table, key)
-        for table in ("links", "addresses", "neighbours", "fdb", "vlans")
-        for picture in (was, now)
-        for key in picture.table(table)
-        if (key if isinstance(key, int) else key[0]) == index
-    ]
-    ports = [("links", one) for one in was.links if index in (was.links[one]["master"], _master(now, one))]
-    return restoring(replaced(now, was, [*places, *ports]), places)
-
-
-def _master(picture: Picture, index: int) -> int:
-    return picture.links.get(index, {}).get("master", 0)
 
 
 ipdb = IPDB
