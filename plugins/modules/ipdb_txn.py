@@ -568,7 +568,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 transaction:
-  description: UUID of the transaction; V(null) where there was nothing to do.
+  description: UUID of the transaction; V(null) where there was none to make, or with O(mode=direct).
   returned: success
   type: str
   sample: 7a637a44-8935-4395-b5e7-0ce40d31d937
@@ -604,8 +604,11 @@ proof:
   returned: when O(state=confirmed) and the changes were made after the answer to the task that committed them
   type: str
 timings:
-  description: What was sent together, in order, with the milliseconds that the kernel took for it.
-  returned: when something was applied
+  description:
+    - What was sent together, in order, with the milliseconds that the kernel took for it; reading back comes last.
+    - The kernel takes a batch at once and does not say when it was done with each change of it. A change has a time of
+      its own where it is alone in its batch.
+  returned: when something was applied, but not with O(mode=direct)
   type: list
   elements: dict
   contains:
@@ -633,7 +636,7 @@ network:
         up: true
 meanwhile:
   description: What somebody else changed while the transaction was applied, a line each. It was left alone.
-  returned: when something was applied
+  returned: when something was applied, but not with O(mode=direct)
   type: list
   elements: str
 recovered:
