@@ -75,8 +75,8 @@ def measured(case: Case, scale: Scale, spaces: Spaces) -> list[Row]:
     if case.play:
         from tasks import samples
 
-        found = samples(child(t.cast(str, shared), *map(str, case.ours)))
-        return [Row(case, found[0], case.peers[0], found[1])]
+        ours, *theirs = samples(child(t.cast(str, shared), *map(str, case.ours)))
+        return [Row(case, ours, peer, it) for peer, it in zip(case.peers, theirs, strict=True)]
 
     def side(call: tuple[object, ...]) -> t.Callable[[], Run]:
         def run() -> Run:

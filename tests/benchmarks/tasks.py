@@ -71,12 +71,14 @@ def setup() -> Work:
     return _facts("ansible.builtin.setup", "-a", "gather_subset=network")
 
 
-def _playbook(module: str, wanted: dict[str, t.Any], pairs: int) -> list[dict[str, t.Any]]:
+def _playbook(module: str, wanted: dict[str, t.Any], turns: int, given: bool) -> list[dict[str, t.Any]]:
     ours = {"name": "ours", module: wanted}
-    peer = {"name": "peer", "empty": {}}
+    peers = [{"name": "peer", "empty": {}}]
+    if given:
+        peers.append({"name": "given", "empty": {"given": wanted}})
     make = {**ours, "name": "made"}
     return [
-        {"hosts": "localhost", "gather_facts": False, "tasks": [make, *[ours, peer] * pairs]},
+        {"hosts": "localhost", "gather_facts": False, "tasks": [make, *[ours, *peers] * turns]},
     ]
 
 
@@ -84,14 +86,17 @@ def tasks_in_turn(pairs: int) -> Work:
     return in_turn("fleet.hypervisor.netlink_link", WANTED, pairs)
 
 
-def in_turn(module: str, wanted: dict[str, t.Any], pairs: int) -> Work:
-    """Seconds of each task, ours and the peer's by turns in one play."""
+def in_turn(module: str, wanted: dict[str, t.Any], pairs: int, given: bool = False) -> Work:
+    """Seconds of each task, ours and the peer's by turns in one play.
+
+    `given`: an empty module that gets what ours gets is a peer too.
+    """
 
     def work() -> dict[str, list[float]]:
         with tempfile.TemporaryDirectory(prefix="fleet-bench-") as folder:
             playbook, times = os.path.join(folder, "play.json"), os.path.join(folder, "times")
             with open(playbook, "w") as file:
-                json.dump(_playbook(module, wanted, pairs), file)
+                json.dump(_playbook(module, wanted, pairs, given), file)
             subprocess.run(
                 _command("ansible-playbook", playbook),
                 stdout=subprocess.DEVNULL,
@@ -107,9 +112,10 @@ def in_turn(module: str, wanted: dict[str, t.Any], pairs: int) -> Work:
 def _by_name(lines: t.Sequence[dict[str, t.Any]]) -> dict[str, list[float]]:
     if any(line["changed"] for line in lines if line["name"] != "made"):
         raise Failed("a task changed what was right")
-    return {name: [line["seconds"] for line in lines if line["name"] == name] for name in ("ours", "peer")}
+    names = dict.fromkeys(line["name"] for line in lines if line["name"] != "made")
+    return {name: [line["seconds"] for line in lines if line["name"] == name] for name in names}
 
 
 def samples(run: Run) -> list[Sample]:
-    """Of the tasks of one play, without the first of each side."""
-    return [sample([Run(seconds, 0, None) for seconds in run.result[name][1:]]) for name in ("ours", "peer")]
+    """Of the tasks of one play, ours and then the peers', without the first of each side."""
+    return [sample([Run(seconds, 0, None) for seconds in taken[1:]]) for taken in run.result.values()]

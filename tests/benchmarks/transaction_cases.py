@@ -96,4 +96,15 @@ def cases(scale: Scale) -> list[Case]:
             (Peer("a task of an empty module", (), time=1.5),),
             play=True,
         ),
+        Case(
+            "txn-no-op-many",
+            f"a whole task of ipdb_txn that lists {bridges:,} bridges, all of them right",
+            bare,
+            ("transactions", "tasks_of_many", scale.rounds + 3, bridges),
+            (
+                Peer("a task of an empty module", (), time=1.5),
+                Peer("the same, given the list", ()),
+            ),
+            play=True,
+        ),
     ]

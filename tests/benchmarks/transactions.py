@@ -153,3 +153,10 @@ def tasks_in_turn(pairs: int) -> Work:
     from tasks import WANTED, in_turn
 
     return in_turn("fleet.hypervisor.ipdb_txn", {"interfaces": [WANTED]}, pairs)
+
+
+def tasks_of_many(turns: int, count: int) -> Work:
+    """The same with `count` bridges listed, beside an empty one without and with that list."""
+    from tasks import in_turn
+
+    return in_turn("fleet.hypervisor.ipdb_txn", {"interfaces": _bridges(count)}, turns, given=True)
