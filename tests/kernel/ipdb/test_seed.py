@@ -82,14 +82,14 @@ def test_the_explicit_session(bench: Bench) -> None:
 
 def test_interfaces_are_dictionaries(bench: Bench) -> None:
     bench.ip("ip link set tap0 up")
-    before = bench.shown("tap0")
+    before = bench.picture()
     ip = open_in(bench)
     ip["tap0"].down()
     ip["tap0"]["address"] = "00:11:22:33:44:55"
     review = ip.tap0.last().review()
     assert review.pop("flags") & 1 == 0  # no longer up; what is beside depends on the kernel
     assert review == {"+ipaddr": set(), "-ipaddr": set(), "address": "00:11:22:33:44:55"}
-    assert bench.shown("tap0") == before
+    assert bench.picture() == before
     ip["tap0"].commit()
     assert "UP" not in bench.shown("tap0")["flags"]
     assert ip["tap0"]["address"] == bench.shown("tap0")["address"] == "00:11:22:33:44:55"
