@@ -23,6 +23,7 @@ from pathlib import Path
 START_LIMIT = 30.0  # seconds; an idle machine needs 0.2 to 0.7
 
 # /sys is mounted anew, to show the links of the new network namespace; the tree of cgroups has to be below it again.
+# libvirt asks QEMU what it can at each call, 5 s long, where only root may open /dev/kvm, as on machines without udev.
 # What runs in the namespaces ends with them: the shell is the first of a process namespace.
 NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
 SETUP = r"""
@@ -41,6 +42,11 @@ done
 mkdir -p /var/lib/libvirt/qemu /var/lib/libvirt/images /var/lib/libvirt/dnsmasq /var/lib/libvirt/boot
 chown libvirt-qemu /var/lib/libvirt/qemu 2>/dev/null || true
 mount -t tmpfs -o mode=755 tmpfs /run
+if [ -e /dev/kvm ]; then
+    cp -a /dev/kvm /run/kvm
+    chmod 666 /run/kvm
+    mount --bind /run/kvm /dev/kvm
+fi
 mkdir /run/libvirt
 mount --bind "$STATE/run" /run/libvirt
 ip link set lo up
