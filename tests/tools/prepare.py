@@ -53,6 +53,7 @@ LIBVIRT = {
     "qemu-utils": "qemu-img",
     "dnsmasq-base": "dnsmasq",
     "iptables": "iptables",
+    "nftables": "nft",
     "openssh-server": "sshd",
 }
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -28,6 +29,8 @@ OWN = re.compile(
     r"|cache/|etc/(?!qemu/)|etc/qemu/(networks|autostart)(/autostart)?$|run/(?!qemu/|network/)|run/network/[^/]+\.pid$"
     r"|run/network/[^/]+/ports$|out$|again$|cgroup$|log$|log/qemu/?$|lib/(boot|filesystems|images|sanlock|secrets)/?$)"
 )
+# Tables that stay: those of iptables, and of libvirt from 10.4 on, which has no iptables any more.
+STAYING = ("filter", "nat", "mangle", "libvirt_network")
 LISTS = {
     "domain": ("list", "--all", "--name"),
     "network": ("net-list", "--all", "--name"),
@@ -39,7 +42,14 @@ LISTS = {
 def look(daemon: Daemon, *folders: Path) -> frozenset[str]:
     """All that is there now, a line each; the files of `folders` too."""
     return frozenset(
-        [*_of_libvirt(daemon), *_of_kernel(daemon), *_of_processes(daemon), *_files(daemon, folders), *_cgroups()]
+        [
+            *_of_libvirt(daemon),
+            *_of_kernel(daemon),
+            *_of_nftables(daemon),
+            *_of_processes(daemon),
+            *_files(daemon, folders),
+            *_cgroups(),
+        ]
     )
 
 
@@ -79,6 +89,18 @@ def _of_kernel(daemon: Daemon) -> t.Iterator[str]:
             for line in _inside(daemon, f"{tool}-save", "-t", table).splitlines():
                 if line.startswith("-A") and "-j LIBVIRT_" not in line:
                     yield f"{tool} {table} {line}"
+
+
+def _of_nftables(daemon: Daemon) -> t.Iterator[str]:
+    """Rules, which iptables-save does not show where nft made them, and tables with what else they have."""
+    for found in json.loads(_inside(daemon, "nft", "-j", "-s", "list", "ruleset"))["nftables"]:
+        kind, said = next(iter(found.items()))
+        if kind == "rule":
+            rule = json.dumps(said["expr"])
+            if "LIBVIRT_" not in rule:
+                yield f"nft rule {said['family']} {said['table']} {said['chain']} {rule}"
+        elif kind != "metainfo" and said.get("table", said["name"]) not in STAYING:
+            yield f"nft {kind} {said['family']} {said['name']}"
 
 
 def _of_processes(daemon: Daemon) -> t.Iterator[str]:

@@ -37,6 +37,12 @@ KERNEL = {
     "iptables filter ": ("iptables -w -A FORWARD -i planted", "iptables -w -D FORWARD -i planted"),
     "iptables nat ": ("iptables -w -t nat -A OUTPUT -o planted", "iptables -w -t nat -D OUTPUT -o planted"),
     "iptables mangle ": ("iptables -w -t mangle -A INPUT -i planted", "iptables -w -t mangle -D INPUT -i planted"),
+    "nft table inet planted": ("nft add table inet planted", "true"),
+    "nft chain inet planted": ("nft add chain inet planted planted", "true"),
+    "nft rule inet planted planted ": (
+        "nft add rule inet planted planted ip ttl 7 drop",
+        "nft delete table inet planted",
+    ),
     "ip6tables filter ": ("ip6tables -w -A INPUT -i planted", "ip6tables -w -D INPUT -i planted"),
 }
 BELOW_DAEMON = (
