@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 # VIR_DOMAIN_UNDEFINE_MANAGED_SAVE, _SNAPSHOTS_METADATA, _NVRAM, _CHECKPOINTS_METADATA (libvirt-domain.h)
 UNDEFINE_ALL = 1 | 2 | 4 | 16
-INVALID_OPERATION = 55  # VIR_ERR_OPERATION_INVALID: it has just ended by itself
+INVALID_OPERATION = 55  # VIR_ERR_OPERATION_INVALID: it has just ended by itself, or was ended by somebody else
 
 
 def remove(prefix: Prefix, thing: Thing) -> None:
@@ -40,9 +40,10 @@ def _domain(prefix: Prefix, thing: Thing) -> None:
     files.remove(os.path.join(prefix.setting("libvirt_logs"), f"{thing.detail['libvirt_name']}.log"))
 
 
-def _ended(prefix: Prefix, domain: t.Any) -> None:
+def _ended(prefix: Prefix, running: t.Any) -> None:
+    """A domain or a network."""
     try:
-        prefix.connection.ask_of(domain, "destroy")
+        prefix.connection.ask_of(running, "destroy")
     except Refused as error:
         if error.code != INVALID_OPERATION:
             raise
@@ -53,7 +54,7 @@ def _network(prefix: Prefix, thing: Thing) -> None:
     try:
         network = connection.ask("networkLookupByUUIDString", thing.detail["uuid"])
         if connection.ask_of(network, "isActive"):
-            connection.ask_of(network, "destroy")
+            _ended(prefix, network)
         connection.ask_of(network, "undefine")
     except Gone:
         pass

@@ -24,7 +24,7 @@ Result = t.Dict[str, t.Any]
 def _acting(task: Task) -> Outcome:
     from . import task_actions
 
-    return getattr(task_actions, task.params["state"])(task)
+    return task_actions.STATES[task.params["state"]](task)
 
 
 STATES: t.Dict[str, t.Callable[[Task], Outcome]] = {

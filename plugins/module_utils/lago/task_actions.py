@@ -110,3 +110,14 @@ def pruned(task: Task) -> Outcome:
     if not task.check:
         plan.apply()
     return Outcome(plan, bool(plan) and task.check)
+
+
+STATES: t.Dict[str, t.Callable[[Task], Outcome]] = {
+    "snapshotted": snapshotted,
+    "reverted": reverted,
+    "snapshot_absent": snapshot_absent,
+    "collected": collected,
+    "exported": exported,
+    "imported": imported,
+    "pruned": pruned,
+}

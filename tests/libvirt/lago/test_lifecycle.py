@@ -12,6 +12,7 @@ import subprocess
 from xml.etree import ElementTree
 
 import pytest
+from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.connection import Connection
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import live_domain
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors import LagoError, LockTimeout
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.journal import Journal
@@ -119,6 +120,22 @@ def test_stopped_started_one_by_one(host: Host, two: Conf) -> None:
         prefix.start(["three"])
 
 
+def test_somebody_else_stops_them_meanwhile(host: Host, two: Conf, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = host.prefix()
+    prefix.converge(Wish("started", two))
+    ask_of = Connection.ask_of
+
+    def too_late(self: Connection, thing: object, method: str, *arguments: object) -> object:
+        if method == "destroy":
+            thing.destroy()
+        return ask_of(self, thing, method, *arguments)
+
+    monkeypatch.setattr(Connection, "ask_of", too_late)
+    prefix.stop()
+    assert states(prefix) == {"one": "missing", "two": "missing"}
+    assert not prefix.virt_env.get_net("mgmt").alive() and not prefix.virt_env.get_net("wire").alive()
+
+
 def test_a_guest_that_does_not_power_itself_off(host: Host, two: Conf) -> None:
     prefix = host.prefix()
     prefix.converge(Wish("started", two))
@@ -222,11 +239,12 @@ def test_what_fails_is_taken_back(host: Host, two: Conf) -> None:
 
 
 def test_a_lab_whose_first_start_fails_is_gone(host: Host, two: Conf) -> None:
+    before = host.look()
     prefix = host.prefix()
     two["domains"]["two"]["kernel"] = "/no/such/kernel"
     with pytest.raises(ChangeFailed, match="no/such/kernel"):
         prefix.converge(Wish("started", two))
-    assert not [one for one in host.look() if one.startswith(("domain", "network", "process"))]
+    assert not [one for one in host.look() - before if one.startswith(("domain", "network", "process"))]
 
 
 def test_the_other_process_is_named(host: Host, two: Conf) -> None:
