@@ -17,9 +17,9 @@ from ..netlink.channel import NetlinkSocket
 from ..netlink.kinds import registry
 from ..netlink.links.found import kernel_since
 from ..netlink.rtnl import address, bridge_vlan, fdb, link, neighbour, route, rule
-from ..netlink.rtnl.numbers import AF_BRIDGE
+from ..netlink.rtnl.numbers import AF_BRIDGE, IPV6_METRIC
 from .collecting import uncollected
-from .picture import IPV6_METRIC, Object, Objects, Picture, keyed
+from .picture import Object, Objects, Picture, keyed
 
 Decode = t.Callable[[bytes, int, int], t.Optional[Object]]
 

@@ -24,12 +24,12 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ..netlink.rtnl.numbers import IPV6_METRIC
+
 Object = t.Dict[str, t.Any]
 Key = t.Any
 Objects = t.Dict[Key, Object]
 Place = t.Tuple[str, Key]  # table and key
-
-IPV6_METRIC = 1024  # IP6_RT_PRIO_USER (net/ipv6.h): what the kernel takes where none is given
 
 
 def link_key(link: Object) -> Key:

@@ -16,6 +16,7 @@ PROTOCOLS = {
     18: "keepalived", 42: "babel", 99: "openr", 186: "bgp", 187: "isis", 188: "ospf", 189: "rip",
     192: "eigrp",
 }  # fmt: skip  # RTPROT_*
+IPV6_METRIC = 1024  # IP6_RT_PRIO_USER (net/ipv6.h): what the kernel takes where none is given
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
