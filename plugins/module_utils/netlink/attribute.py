@@ -321,8 +321,8 @@ _NTOP = {4: socket.AF_INET, 16: socket.AF_INET6}
 def _decode_ip(data: bytes, start: int, end: int) -> str:
     family = _NTOP.get(end - start)
     if family is None:
-        # Tunnels without an address of their own (link-layer addresses of other lengths) keep their bytes.
-        return data[start:end].hex(":")
+        # Addresses of other lengths keep their bytes, without colons: eight of them would read as one of IPv6.
+        return data[start:end].hex()
     return socket.inet_ntop(family, data[start:end])
 
 

@@ -80,6 +80,8 @@ def decode(number: int, raw: bytes) -> dict[str, t.Any]:
 
 def encode(encap: t.Mapping[str, t.Any]) -> tuple[int, bytes]:
     """RTA_ENCAP_TYPE and the payload of RTA_ENCAP. Raises NetlinkEncodeError."""
+    if not isinstance(encap, dict):
+        raise NetlinkEncodeError("encap", f"takes a dictionary with its type, not {encap!r}")
     values = dict(encap)
     name = values.pop("type", None)
     number = NUMBERS.get(name, name)

@@ -108,7 +108,9 @@ METRICS_TABLE = Table(*((number, name, METRIC_CODECS.get(name, U32)) for number,
 def _decode_via(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     """struct rtvia: a gateway of another family than the route's."""
     family = U16.decode(data, start, start + 2) if end - start >= 2 else 0
-    return {"family": FAMILIES.get(family, family), "host": IP.decode(data, start + 2, end)}
+    if BITS.get(family) != (end - start - 2) * 8:
+        raise NetlinkDecodeError(f"a gateway of family {family} in {end - start} bytes")
+    return {"family": FAMILIES[family], "host": IP.decode(data, start + 2, end)}
 
 
 def _encode_via(via: t.Mapping[str, t.Any]) -> bytes:
@@ -142,10 +144,11 @@ ENCAP = Codec(BYTES.decode, BYTES.encode, Table())  # decoded when its type is k
 
 def show_encap(found: dict[str, t.Any]) -> None:
     """RTA_ENCAP_TYPE and RTA_ENCAP as one dictionary, `encap`."""
+    raw = found.pop("encap", b"")
     if "encap_type" in found:
         from . import encap
 
-        found["encap"] = encap.decode(found.pop("encap_type"), found.get("encap", b""))
+        found["encap"] = encap.decode(found.pop("encap_type"), raw)
 
 
 def spell_encap(values: dict[str, t.Any]) -> None:
