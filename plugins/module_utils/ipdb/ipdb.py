@@ -35,9 +35,8 @@ from .ipdb_interface import Interface
 from .ipdb_tables import Collection
 from .ipdb_transaction import Transaction, merged
 from .lock import locked
-from .merging import aligned
 from .picture import Picture
-from .snapshots import with_one_as_it_was
+from .snapshots import as_it_was, with_one_as_it_was
 from .task import Task, clear_the_way, give_up
 from .wanted import desired
 
@@ -273,10 +272,10 @@ class IPDB:
         return self._snapshots[sid]
 
     def revert(self, sid: uuid.UUID) -> None:
-        """Makes the whole network what it was; links made anew meanwhile are taken for those of their name."""
+        """Makes the whole network what it was."""
         was = self.picture_of(sid)
         with self._alone():
-            self._become(aligned(was, self._picture))
+            self._become(as_it_was(self._picture, was))
 
     def revert_interface(self, sid: uuid.UUID, index: int) -> None:
         """Makes one interface what it was, with what belongs to it. Raises LookupError where that cannot be."""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fleet.hypervisor authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One link as it was at a snapshot, within the network that is there now."""
+"""The network, or one link within the one that is there now, as it was at a snapshot."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from .wanting import Wanting
 
 OWN = ("addresses", "neighbours", "fdb", "vlans")  # what belongs to a link
 POINTING = ("master", "link")
+
+
+def as_it_was(now: Picture, snapshot: Picture) -> Picture:
+    """All of the snapshot, what the kernel had chosen too; links made anew since are taken for those of their name."""
+    was = aligned(snapshot, now)
+    return restoring(was, [("links", index) for index in was.links])
 
 
 def with_one_as_it_was(now: Picture, snapshot: Picture, index: int) -> Picture:

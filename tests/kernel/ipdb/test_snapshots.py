@@ -132,6 +132,21 @@ def test_one_that_others_made_anew_is_taken_for_that_of_its_name(bench: Bench, i
     assert masters(bench)["eth0"] == "br0"
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_was_the_kernels_choice_comes_back_too(bench: Bench, ip: IPDB, whole: bool) -> None:
+    bench.ip("ip link set br0 up", "ip link set eth0 mtu 1400 up")
+    seen = bench.picture()
+    sid = ip.snapshot()
+    with ip.br0 as i:
+        i.address, i.mtu = "02:00:00:00:00:42", 1300
+    assert bench.shown("br0")["address"] == "02:00:00:00:00:42"
+    if whole:
+        ip.revert(sid)
+    else:
+        ip.br0.revert(sid)
+    assert bench.picture() == seen
+
+
 def test_what_a_bridge_keeps_of_a_port_comes_back_with_it(bench: Bench, ip: IPDB) -> None:
     if not GUEST:
         pytest.skip("this machine's bridges know no VLANs; the guest's are tested")
