@@ -46,7 +46,7 @@ def carry_out_with(prefix: Prefix, journal: Journal, wish: Wish) -> Plan:
     plan = Plan(changes(have, want, before.lab if before else None, after), making.run)
     prefix.progress.expect(len(plan.changes))
     plan.apply()
-    now = VirtEnv(prefix, after, chains, before.snapshots if before else {})
+    now = VirtEnv.of(prefix, after, chains, before.snapshots if before else {})
     if before is None or plan or before.lab.given != after.given or before.lab.spec != after.spec:
         now.save()
     leases.keep_only([one for found in after.addresses.values() for one in found.subnets if one is not None])

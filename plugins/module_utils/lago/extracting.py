@@ -33,7 +33,7 @@ def extract_paths(vm: VM, paths: t.Sequence[tuple[str, str]]) -> None:
             vm.copy_from(inside, here)
         return
     if not shutil.which(TOOL):
-        raise GuestError(f"{reason}; and to read its disk instead, {TOOL} of libguestfs is missing on this host")
+        raise GuestError(f"{reason}; and to read its disk instead, {TOOL} (libguestfs-tools) is missing on this host")
     frozen = vm.alive() and _agent(vm, "fsFreeze")
     try:
         for inside, here in paths:
@@ -48,7 +48,7 @@ def _unreachable(vm: VM) -> str:
     if not vm.alive():
         return f"{vm.name()} does not run"
     try:
-        vm.ssh("exit 0", timeout=REACH)
+        vm.run("exit 0", timeout=REACH)
     except GuestError as error:
         return str(error)
     return ""

@@ -51,7 +51,7 @@ class Guest:
         return Ssh(self.ip(), self.virt_env().prefix.paths.ssh_id_rsa(), self._ssh_user(), self.name())
 
     def _ssh_user(self) -> str:
-        return self.spec.ssh_user or self.virt_env().prefix.setting("ssh_user")
+        return self.spec.ssh_user
 
     def as_root(self, words: t.Sequence[str]) -> list[str]:
         """A command as root, which the one who logs in can be by sudo without a password, as the seed has it."""
@@ -62,17 +62,21 @@ class Guest:
         if self._ssh_client is not None:
             self._ssh_client.close()
 
-    def ssh(
-        self, command: Command, data: bytes | None = None, show_output: bool = False, timeout: float | None = None
-    ) -> CommandStatus:
+    def run(self, command: Command, data: bytes | None = None, timeout: float | None = None) -> CommandStatus:
         """A list of words as they are, or text for the guest's shell; `data` is its standard input.
 
-        With `show_output` this process writes the same to its own outputs. Raises GuestError where the guest cannot be
-        reached, or the command has not ended in time; not where the command fails.
+        Raises GuestError where the guest cannot be reached, or the command has not ended in time; not where the command
+        fails.
         """
-        return _shown(self._get_ssh_client().run(command, data, timeout), show_output)
+        return self._get_ssh_client().run(command, data, timeout)
 
-    def ssh_script(self, path: str, show_output: bool = False, timeout: float | None = None) -> CommandStatus:
+    def ssh(
+        self, command: Command, data: bytes | None = None, show_output: bool = True, timeout: float | None = None
+    ) -> CommandStatus:
+        """The same; with `show_output` this process writes what the command wrote to its own outputs."""
+        return _shown(self.run(command, data, timeout), show_output)
+
+    def ssh_script(self, path: str, show_output: bool = True, timeout: float | None = None) -> CommandStatus:
         """A file of this host, in whatever it is written. Raises GuestError, OSError."""
         return _shown(self._get_ssh_client().script(path, timeout=timeout), show_output)
 

@@ -13,7 +13,6 @@ from . import files, identity
 from .addressing import Addresses
 from .errors import LagoError
 from .initfile.model import Net
-from .wish import Wish
 
 if t.TYPE_CHECKING:
     from .virt_env import VirtEnv
@@ -96,7 +95,7 @@ class Network:
 
     def start(self) -> None:
         """All networks of the lab, which belong together."""
-        self._env.prefix.converge(Wish("started", vms=()))
+        self._env.start([])
 
     def stop(self) -> None:
         """All networks, and the VMs in them."""

@@ -12,6 +12,7 @@ from ..plan import Change, Plan
 from . import files, identity
 from .converge import Action, changes
 from .errors import LagoError
+from .initfile import domains
 from .initfile.model import InitFile
 from .lab import Lab, addressed, specified
 from .leasing import Lease, Leases, subnets
@@ -36,10 +37,15 @@ def planned(prefix: Prefix, wish: Wish) -> Plan:
     check(prefix, wish)
     before = prefix.virt_env.lab if prefix.specified() else None
     uuid = files.first_line(prefix.paths.uuid()) or identity.new_uuid()
-    leases = Leases(prefix.setting("lease_dir"), prefix.paths, uuid, prefix.connection)
-    after = lab_of(prefix, wish, before, leases.candidate, uuid)
+    after = foreseen(prefix, wish, before, uuid)
     have, want = things(prefix, prefix.standing(), wish, before, after)
     return Plan(changes(have, want, before, after), _refuse)
+
+
+def foreseen(prefix: Prefix, wish: Wish, before: Lab | None, uuid: str) -> Lab:
+    """With the subnets that would be leased now."""
+    leases = Leases(prefix.setting("lease_dir"), prefix.paths, uuid, prefix.connection)
+    return lab_of(prefix, wish, before, leases.candidate, uuid)
 
 
 def _refuse(_actions: t.Sequence[t.Any]) -> t.Sequence[Exception | None]:
@@ -74,7 +80,7 @@ def check(prefix: Prefix, wish: Wish) -> None:
 def lab_of(prefix: Prefix, wish: Wish, before: Lab | None, lease: Lease, uuid: str = "") -> Lab:
     """The lab that is wished, with its subnets and addresses."""
     paths = prefix.paths
-    conf = before.given if wish.conf is None and before else wish.conf or {}
+    conf = before.given if wish.conf is None and before else _with_user(wish.conf or {}, prefix.setting("ssh_user"))
     folder = {"LAGO_INITFILE_PATH": wish.init_file} if wish.init_file else {}
     variables = {**(dict(before.variables) if before else {}), **folder, "LAGO_PREFIX_PATH": paths.prefix()}
     variables["LAGO_WORKDIR_PATH"] = os.path.dirname(paths.prefix())
@@ -87,6 +93,13 @@ def lab_of(prefix: Prefix, wish: Wish, before: Lab | None, lease: Lease, uuid: s
     key = files.first_line(paths.ssh_id_rsa_pub()) or "ssh-rsa to-be-made"
     addresses = addressed(spec, subnets(uuid, spec, lease, pools_of(prefix.setting("subnet_pools"))))
     return Lab(uuid, paths, conf, variables, spec, addresses, machine, key)
+
+
+def _with_user(conf: t.Mapping[str, t.Any], user: str) -> t.Mapping[str, t.Any]:
+    """Raises InitFileError."""
+    if user == domains.ROOT:  # who it is anyway
+        return conf
+    return domains.with_user(conf, user)
 
 
 def _spec(conf: t.Mapping[str, t.Any], variables: t.Mapping[str, str], before: Lab | None) -> InitFile:

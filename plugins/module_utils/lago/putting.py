@@ -99,7 +99,7 @@ def _of_file(path: str) -> str:
 def differing(vm: VM, copies: t.Sequence[Copy]) -> list[Change]:
     """Raises GuestError where the guest cannot be asked, LagoError where a folder is in the way of a file."""
     paths = [path for copy in copies for path in copy.wanted]
-    done = vm.ssh(["sh", "-c", LOOK], data=os.fsencode("".join(f"{path}\n" for path in paths)), timeout=LIMIT)
+    done = vm.run(["sh", "-c", LOOK], data=os.fsencode("".join(f"{path}\n" for path in paths)), timeout=LIMIT)
     lines = os.fsdecode(done.out).split("\n")[:-1]
     if done.code != 0 or len(lines) != len(paths):
         raise GuestError(f"looking at the files of {vm.name()}: {_last(done.err) or 'it said something else'}")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Services of a guest, by Lago's names: those of systemd, of SysV's scripts, and of systemd in a container.
 
-`vm` is whatever has a method `ssh(command)` that returns a CommandStatus, `as_root(words)`, and `name()`.
+`vm` is whatever has a method `run(command)` that returns a CommandStatus, `as_root(words)`, and `name()`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Service:
 
     @classmethod
     def is_supported(cls, vm: Guest) -> bool:
-        return vm.ssh(["test", "-e", cls.BIN_PATH]).code == 0
+        return vm.run(["test", "-e", cls.BIN_PATH]).code == 0
 
     def state(self) -> int:
         """A ServiceState."""
@@ -59,7 +59,7 @@ class _Service:
             raise GuestError(f"{doing}: there is no such service")
         if found == wanted:
             return
-        done = self._vm.ssh(self._vm.as_root(self._words(verb)))
+        done = self._vm.run(self._vm.as_root(self._words(verb)))
         if done.code != 0 or self.state() != wanted:
             said = (done.err or done.out).decode("utf-8", "replace").strip() or "it did not change its state"
             raise GuestError(f"{doing}: {said} (exit status {done.code})")
@@ -73,7 +73,7 @@ class _SystemdService(_Service):
 
     def state(self) -> int:
         """By systemctl's properties, which are for programs (systemctl(1), `show`)."""
-        done = self._vm.ssh(self._words("show", "-p", "LoadState", "-p", "ActiveState"))
+        done = self._vm.run(self._words("show", "-p", "LoadState", "-p", "ActiveState"))
         lines = done.out.decode("utf-8", "replace").splitlines()
         found = dict(line.split("=", 1) for line in lines if "=" in line)
         if found.get("LoadState", "not-found") == "not-found":
@@ -90,9 +90,9 @@ class _SysVInitService(_Service):
 
     def state(self) -> int:
         """The script's status: 0 is running (LSB, system initialization actions)."""
-        if self._vm.ssh(self._words("status")).code == 0:
+        if self._vm.run(self._words("status")).code == 0:
             return ServiceState.ACTIVE
-        there = self._vm.ssh(["test", "-x", f"/etc/init.d/{self._name}"]).code == 0
+        there = self._vm.run(["test", "-x", f"/etc/init.d/{self._name}"]).code == 0
         return ServiceState.INACTIVE if there else ServiceState.MISSING
 
     def _words(self, verb: str) -> list[str]:
@@ -109,7 +109,7 @@ class _SystemdContainerService(_SystemdService):
     @classmethod
     def is_supported(cls, vm: Guest) -> bool:
         """Not every guest with docker has its services in that container: it has to run."""
-        done = vm.ssh([cls.BIN_PATH, "inspect", "-f", "{{.State.Running}}", cls.CONTAINER])
+        done = vm.run([cls.BIN_PATH, "inspect", "-f", "{{.State.Running}}", cls.CONTAINER])
         return done.code == 0 and done.out.strip() == b"true"
 
     def _words(self, verb: str, *options: str) -> list[str]:

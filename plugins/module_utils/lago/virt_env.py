@@ -18,10 +18,14 @@ from .machine import Machine
 from .network import BridgeNetwork, NATNetwork, Network
 from .standing import Standing
 from .vm import VM
+from .wish import Wish
 
 if t.TYPE_CHECKING:
     from ..hypervisor.connection import Connection
     from .prefix import Prefix
+
+Specs = t.Mapping[str, t.Any]
+Chains = t.Dict[str, t.Dict[str, t.Any]]
 
 NETWORKS = {"nat": NATNetwork, "bridge": BridgeNetwork}
 MODE = 0o600  # it has passwords
@@ -32,16 +36,37 @@ class VirtEnv:
     first. `snapshots`: what is known of them, in JSON's types. Both are changed in place, and kept by `save`.
     """
 
-    def __init__(
-        self,
-        prefix: Prefix,
-        lab: Lab,
-        chains: dict[str, dict[str, t.Any]] | None = None,
-        snapshots: dict[str, t.Any] | None = None,
-    ) -> None:
-        self.prefix = prefix
-        self.chains, self.snapshots = chains or {}, snapshots or {}
+    _unmade: dict[str, t.Any] | None = None  # an init file that was only said
+
+    def __init__(self, prefix: Prefix, vm_specs: Specs, net_specs: Specs) -> None:
+        """VMs and networks by their names, as an init file says them: the prefix's lab once it is saved or started.
+
+        Raises LagoError, KvmError.
+        """
+        from .planning import foreseen
+
+        self._unmade = given = {"domains": dict(vm_specs), "nets": dict(net_specs)}
+        before = prefix.virt_env if prefix.specified() else None
+        lab = foreseen(prefix, Wish("", given), before.lab if before else None, prefix.uuid)
+        self._hold(prefix, lab, before.chains if before else {}, before.snapshots if before else {})
+
+    @classmethod
+    def of(cls, prefix: Prefix, lab: Lab, chains: Chains, snapshots: dict[str, t.Any]) -> VirtEnv:
+        """The lab that the prefix has."""
+        made = cls.__new__(cls)
+        made._hold(prefix, lab, chains, snapshots)
+        return made
+
+    def _hold(self, prefix: Prefix, lab: Lab, chains: Chains, snapshots: dict[str, t.Any]) -> None:
+        self.prefix, self.chains, self.snapshots = prefix, chains, snapshots
         self._take(lab)
+
+    def _make(self) -> None:
+        """Of what was only said, the prefix's lab."""
+        if self._unmade is not None:
+            self.prefix.virt_conf(self._unmade)
+            made, self._unmade = self.prefix.virt_env, None
+            self._hold(self.prefix, made.lab, made.chains, made.snapshots)
 
     def _take(self, lab: Lab) -> None:
         self.lab = lab
@@ -69,12 +94,13 @@ class VirtEnv:
             raise LagoError(f"{prefix.paths.prefix()}: there is no lab yet; it needs an init file")
         try:
             found = json.loads(raw.decode())
-            return cls(prefix, _lab(prefix, found), found["chains"], found["snapshots"])
+            return cls.of(prefix, _lab(prefix, found), found["chains"], found["snapshots"])
         except (ValueError, KeyError, TypeError) as error:
             raise LagoError(f"{prefix.paths.virt('env')} is not as it was written: {error!r}") from None
 
     def save(self) -> None:
-        """Raises OSError."""
+        """Raises OSError; where it makes the lab, what Prefix.virt_conf raises."""
+        self._make()
         lab = self.lab
         kept = {
             "vms": sorted(self._vms),
@@ -143,6 +169,7 @@ class VirtEnv:
         return found[0]
 
     def start(self, vms: t.Sequence[str] | None = None) -> None:
+        self._make()
         self.prefix.start(vms)
 
     def stop(self, vms: t.Sequence[str] | None = None) -> None:

@@ -169,7 +169,7 @@ class VM(Guest):
         return graceful
 
     def start(self) -> None:
-        self._env.prefix.start([self.spec.name])
+        self._env.start([self.spec.name])
 
     def stop(self) -> None:
         """As by pulling the plug."""

@@ -199,7 +199,7 @@ def _greets(address: str, timeout: float) -> str:
 
 def _logs_in(vm: VM, timeout: float) -> str:
     try:
-        vm.ssh("exit 0", timeout=timeout)
+        vm.run("exit 0", timeout=timeout)
     except GuestError as error:
         return str(error)
     return ""

@@ -9,6 +9,7 @@ import copy
 import json
 import stat
 import subprocess
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -18,6 +19,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.errors impor
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.journal import Journal
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.prefix import Prefix
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.templates.store import TemplateStore
+from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.virt_env import VirtEnv
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import Wish
 from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
@@ -75,6 +77,35 @@ def test_lago_s_own_names_for_it(host: Host, two: Conf) -> None:
     prefix.virt_env.stop()
     prefix.cleanup()
     host.check(before)
+
+
+def test_an_env_of_specs_alone(host: Host, two: Conf) -> None:
+    prefix = host.prefix()
+    prefix.initialize()
+    env = VirtEnv(prefix, two["domains"], two["nets"])
+    assert not prefix.specified() and not prefix.standing().action
+    vm, known = env.get_vm("one"), env.get_vm("one").ip()
+    assert env.get_net("mgmt").resolve("one") == known != ""
+    vm.start()
+    assert states(prefix) == {"one": "running", "two": "missing"}
+    assert prefix.virt_env.get_vm("one").ip() == vm.ip() == known
+    more = VirtEnv(prefix, {**two["domains"], "three": two["domains"]["two"]}, two["nets"])
+    assert "three" not in prefix.virt_env.get_vms()
+    more.save()
+    assert states(prefix) == {"one": "running", "two": "missing", "three": "running"}
+    more.stop()
+
+
+def test_the_settings_say_who_logs_in(host: Host, two: Conf) -> None:
+    host.settings["ssh_user"] = "admin"
+    two["domains"]["two"]["ssh-user"] = "else"
+    prefix = host.prefix()
+    prefix.converge(Wish("initialized", two))
+    assert not prefix.plan(Wish("initialized", two))
+    assert [vm.spec.ssh_user for vm in prefix.virt_env.get_vms().values()] == ["admin", "else"]
+    assert prefix.virt_env.get_vm("one").as_root(["id"]) == ["sudo", "-n", "id"]
+    with Path(prefix.paths.seed("one")).open("rb") as seed:
+        assert b'"name": "admin"' in seed.read()
 
 
 def test_what_is_where(host: Host, two: Conf) -> None:

@@ -126,7 +126,7 @@ class Vm:
     def as_root(self, words):
         return ["sudo", "-n", *words]
 
-    def ssh(self, command):
+    def run(self, command):
         self.asked.append(" ".join(command))
         found = self.answers.get(self.asked[-1], (1, ""))
         code, out = found.pop(0) if isinstance(found, list) else found

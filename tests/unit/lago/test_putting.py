@@ -30,7 +30,7 @@ class Vm:
     def alive(self):
         return self._alive
 
-    def ssh(self, command, data, timeout):
+    def run(self, command, data, timeout):
         if isinstance(self.says, Exception):
             raise self.says
         if self.says is not None:

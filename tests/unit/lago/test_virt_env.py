@@ -25,7 +25,8 @@ def env(tmp_path):
     spec = lab.specified(CONF, {})
     addresses = lab.addressed(spec, {"mgmt": Subnets(subnet("", "192.168.200.0/24"))})
     machine = Machine("qemu", "x86_64", "pc")
-    return VirtEnv(prefix, lab.Lab(UUID, prefix.paths, CONF, {}, spec, addresses, machine, "ssh-rsa AAAA lab"))
+    known = lab.Lab(UUID, prefix.paths, CONF, {}, spec, addresses, machine, "ssh-rsa AAAA lab")
+    return VirtEnv.of(prefix, known, {}, {})
 
 
 def test_names_are_added_and_those_of_vms_stay(env):
@@ -49,6 +50,26 @@ def test_names_are_added_and_those_of_vms_stay(env):
 def test_names_of_a_vm(env):
     assert env.prefixed_name("one") == identity.domain_name(UUID, "one") == "8a6c30a4-one"
     assert env.get_vm("one").iscsi_name() == "iqn.2014-07.org.lago:one"
+
+
+def test_a_command_s_output_is_shown_unless_that_is_not_wanted(env, tmp_path, monkeypatch, capfd):
+    """An ssh that is played."""
+    (tmp_path / "ssh").write_text("#!/bin/sh\necho said; echo wrong >&2\n")
+    (tmp_path / "ssh").chmod(0o755)
+    (tmp_path / "script").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    vm = env.get_vm("one")
+    for call in (lambda **how: vm.ssh("x", **how), lambda **how: vm.ssh_script(str(tmp_path / "script"), **how)):
+        assert call().out == b"said\n"
+        assert capfd.readouterr() == ("said\n", "wrong\n")
+        assert call(show_output=False).err == b"wrong\n"
+        assert capfd.readouterr() == ("", "")
+    env.disconnect()
+
+
+def test_an_env_of_specs_needs_a_prefix(tmp_path):
+    with pytest.raises(LagoError, match="lab is no prefix of Lago's: it has no file uuid"):
+        VirtEnv(Prefix(str(tmp_path / "lab")), CONF["domains"], CONF["nets"])
 
 
 def test_a_terminal_has_the_guest_s_status_and_its_words(tmp_path, monkeypatch):

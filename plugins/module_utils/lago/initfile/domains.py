@@ -25,6 +25,7 @@ from .fields import (
 )
 from .model import Domain, Nic
 
+SSH_USER, ROOT = "ssh-user", "root"
 FIELDS = (
     Field("memory", integer(16, 1 << 24), 16384),  # MiB; Lago's default
     Field("vcpu", integer(1, 4096), 2),
@@ -40,7 +41,7 @@ FIELDS = (
     Field("vm-type", names.word, "default"),
     Field("vm-provider", choice("local-libvirt", "ssh"), "local-libvirt"),
     Field("bootstrap", boolean, True),
-    Field("ssh-user", names.word, "root"),
+    Field(SSH_USER, names.word, ROOT),
     Field("ssh-password", text, ""),
     Field("root-password", text, ""),
     Field("boot_time_sec", integer(1, 86400), 600),
@@ -72,6 +73,17 @@ def read(place: str, name: str, given: t.Any, prototypes: t.Mapping[str, t.Any],
     domain = Domain(name=name, **values)
     _check(place, domain)
     return domain
+
+
+def with_user(given: t.Mapping[str, t.Any], user: str) -> dict[str, t.Any]:
+    """The init file with the `ssh-user` of Lago's settings, where neither a VM nor its prototype says one."""
+    whole = mapping("", given)
+    prototypes = mapping("prototypes", whole.get("prototypes") or {})
+    made = {}
+    for name, one in mapping("domains", whole.get("domains") or {}).items():
+        said = based(f"domains.{name}", one, prototypes).get(SSH_USER)
+        made[name] = {**one, SSH_USER: user} if said is None else one
+    return {**whole, "domains": made}
 
 
 def based(place: str, given: t.Any, prototypes: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
