@@ -36,7 +36,7 @@ from .ipdb_tables import Collection
 from .ipdb_transaction import Transaction, merged
 from .lock import locked
 from .picture import Picture
-from .snapshots import as_it_was, with_one_as_it_was
+from .snapshots import as_it_was, index_now, with_one_as_it_was
 from .task import Task, clear_the_way, give_up
 from .wanted import desired
 
@@ -277,11 +277,13 @@ class IPDB:
         with self._alone():
             self._become(as_it_was(self._picture, was))
 
-    def revert_interface(self, sid: uuid.UUID, index: int) -> None:
-        """Makes one interface what it was, with what belongs to it. Raises LookupError where that cannot be."""
+    def revert_interface(self, sid: uuid.UUID, index: int) -> int:
+        """Makes one interface what it was, with what belongs to it; its index. Raises LookupError where it cannot be."""
         was = self.picture_of(sid)
         with self._alone():
+            index = index_now(self._picture, was, index)
             self._become(with_one_as_it_was(self._picture, was, index))
+        return index
 
     # Waiting
 

@@ -389,7 +389,7 @@ class Interface:
 
     def revert(self, sid: uuid.UUID) -> Interface:
         """Makes the interface what it was at a snapshot, at once; all else stays."""
-        self._owner.revert_interface(sid, self.index)
+        self.index = self._owner.revert_interface(sid, self.index)
         return self
 
     def wait(self, timeout: float = 10.0, **target: t.Any) -> Interface:

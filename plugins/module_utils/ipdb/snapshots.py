@@ -20,14 +20,19 @@ def as_it_was(now: Picture, snapshot: Picture) -> Picture:
     return restoring(was, [("links", index) for index in was.links])
 
 
+def index_now(now: Picture, snapshot: Picture, index: int) -> int:
+    """The index of a link that somebody may have made anew since."""
+    was = aligned(snapshot, now)
+    moved = index in snapshot.links and index not in was.links
+    return (was.index_of(snapshot.links[index]["ifname"]) if moved else None) or index
+
+
 def with_one_as_it_was(now: Picture, snapshot: Picture, index: int) -> Picture:
     """`now` with a link, what belongs to it and which ports it has as at the snapshot; of these ports nothing else.
 
     Raises LookupError for a link that was not there then, or that led to one that is not there any more.
     """
     was = aligned(snapshot, now)
-    if index not in was.links and index in snapshot.links:  # made anew since, with another index
-        index = was.index_of(snapshot.links[index]["ifname"]) or index
     if index not in was.links:
         raise LookupError(f"{_name(now, index)} was not there at that snapshot")
     one = was.links[index]

@@ -130,6 +130,8 @@ def test_one_that_others_made_anew_is_taken_for_that_of_its_name(bench: Bench, i
     bridge.revert(sid)
     assert bench.addresses("br0") == ["10.1.0.1/24"]
     assert masters(bench)["eth0"] == "br0"
+    assert bridge.ipaddr == {("10.1.0.1", 24)}
+    assert bridge.index == ip.br0.index
 
 
 @pytest.mark.parametrize("whole", [True, False])
