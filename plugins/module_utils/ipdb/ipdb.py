@@ -278,7 +278,7 @@ class IPDB:
             self._become(as_it_was(self._picture, was))
 
     def revert_interface(self, sid: uuid.UUID, index: int) -> int:
-        """Makes one interface what it was, with what belongs to it; its index. Raises LookupError where it cannot be."""
+        """Makes one interface what it was, with what is its own; its index. Raises LookupError where it cannot be."""
         was = self.picture_of(sid)
         with self._alone():
             index = index_now(self._picture, was, index)

@@ -36,6 +36,8 @@ class Interface:
     as a port of a bridge with `brport_` before it. What open transactions want is seen here already.
     """
 
+    index: t.Any  # None until it is made
+
     def __init__(self, owner: IPDB, index: int | None) -> None:
         self.__dict__.update(_owner=owner, index=index, new_name="", _kind=None, _transactions={}, _snapshots={})
 
