@@ -296,7 +296,7 @@ QDISCS: dict[str, st.SearchStrategy[Values]] = {
         optional={
             "delay": st.fixed_dictionaries(
                 {
-                    "delay": st.integers(1, 10**9).map(lambda microseconds: microseconds / 1e6),
+                    "delay": st.integers(1, 270 * 10**6).map(lambda microseconds: microseconds / 1e6),
                     "jitter": st.integers(0, 10**6).map(lambda microseconds: microseconds / 1e6),
                 }
             ),

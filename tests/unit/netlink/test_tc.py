@@ -102,6 +102,8 @@ def test_what_is_no_handle(text):
         ({"kind": "netem", "options": {"loss-random": "101%"}}, "options.loss-random.loss: takes a probability"),
         ({"kind": "netem", "options": {"delay": {"depth": 1}}}, "options.delay.depth: unknown"),
         ({"kind": "netem", "options": {"delay": "soon"}}, "options.delay.delay: takes a number"),
+        ({"kind": "netem", "options": {"delay": "5000s"}}, "options.delay.delay: takes at most 275 s"),
+        ({"kind": "netem", "options": {"delay": {"delay": 1, "jitter": 999}}}, "options.delay.jitter: takes at most"),
         ({"kind": "netem", "options": {"reorder": 0.5}}, "options.reorder: needs a delay"),
         ({"kind": "netem", "options": {"colour": 1}}, "options.colour: unknown"),
         ({"kind": "nosuch", "handle": "one"}, "handle: takes a handle"),

@@ -108,6 +108,13 @@ def _chance(options: t.Mapping[str, t.Any], name: str, first: str) -> list[int]:
     return _group(options, name, first, **{first: _probability, "correlation": _probability})
 
 
+def _ticks(name: str, duration: float) -> int:
+    try:
+        return units.ticks(duration)
+    except ValueError as error:
+        raise NetlinkEncodeError(name, str(error)) from None
+
+
 def _encode_rate(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     parsers = dict(zip(RATE_KEYS, (units.rate, integer, integer, integer)))
     rate, *rest = _group(options, "rate", "rate", **parsers)
@@ -146,4 +153,5 @@ def encode(options: t.Mapping[str, t.Any]) -> bytes:
         "jitter64": round(jitter * 1e9),
     }
     # Kernels before 4.15 know only the times in ticks.
-    return QOPT.pack(units.ticks(delay), limit, loss, gap, duplicate, units.ticks(jitter)) + TABLE.encode(attributes)
+    times = _ticks("delay.delay", delay), _ticks("delay.jitter", jitter)
+    return QOPT.pack(times[0], limit, loss, gap, duplicate, times[1]) + TABLE.encode(attributes)
