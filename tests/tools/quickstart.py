@@ -12,6 +12,7 @@ from pathlib import Path
 
 import environment
 import process
+from durations import timed
 from guests import Guests, running
 from paths import CACHE, ROOT
 from process import Stop, say
@@ -62,7 +63,7 @@ def _inventory(guests: Guests) -> Path:
 
 
 def _play(playbook: Path, *words: str) -> list[str]:
-    """Run a playbook with its diff; what it prints goes to the terminal, and is returned."""
+    """Run a playbook with its diff; what it prints, and how long each task took, is shown and returned."""
     argv = ["ansible-playbook", *words, "--diff", str(playbook)]
     more = {"ANSIBLE_FORCE_COLOR": "True"} if sys.stdout.isatty() else {}
     child = subprocess.Popen(
@@ -77,7 +78,7 @@ def _play(playbook: Path, *words: str) -> list[str]:
     )
     lines = []
     try:
-        for line in child.stdout or ():
+        for line in timed(child.stdout or ()):
             sys.stdout.write(line)
             sys.stdout.flush()
             lines.append(COLOUR.sub("", line))
