@@ -83,20 +83,19 @@ def transact(
     """
     waves = difference(before, after)
     timings: dict[t.Any, float] = {}
-    places = touched(waves)
     try:
         _send_all(channel, waves, note, timings)
         start = time.monotonic()
-        now, meanwhile = _verified(channel, after, frozenset(places), start + verify_timeout)
+        now, meanwhile = _verified(channel, after, waves, start + verify_timeout)
         timings["verify"] = time.monotonic() - start
     except _Refused as refused:
-        stuck = _undo(channel, before, places)
+        stuck = _undo(channel, before, waves)
         raise TransactionFailed(refused.step, refused.error, not stuck, stuck) from refused.error
     except NotAsWanted as error:
-        stuck = _undo(channel, before, places)
+        stuck = _undo(channel, before, waves)
         raise TransactionFailed(None, error, not stuck, stuck) from None
     except BaseException:
-        _undo(channel, before, places)
+        _undo(channel, before, waves)
         raise
     announce(channel, before, now)
     return Outcome(now, waves, meanwhile, timings)
@@ -162,13 +161,14 @@ def _made(requests: t.Sequence[Request | Deferred]) -> t.Iterator[Request | Alik
             yield from many([one.route for one in t.cast("t.Iterator[Deferred]", some)], make)
 
 
-def _verified(
-    channel: NetlinkSocket, after: Picture, places: t.Collection[t.Any], deadline: float
-) -> tuple[Picture, list[str]]:
+def _verified(channel: NetlinkSocket, after: Picture, waves: Waves, deadline: float) -> tuple[Picture, list[str]]:
     """The picture read back, and what differs from `after` elsewhere. Raises NotAsWanted."""
     while True:
         now = capture(channel)
         rest = difference(now, after, impossible=True)
+        if not rest:
+            return now, []
+        places = frozenset(touched(waves))
         ours = tuple(wave for wave in (tuple(s for s in wave if (s.table, s.key) in places) for wave in rest) if wave)
         if not ours:
             reached = {key for table, key in places if table == "links"}
@@ -189,9 +189,9 @@ def _follows(step: Step, reached: t.Collection[t.Any]) -> bool:
     return index_of is not None and index_of(step.key) in reached
 
 
-def _undo(channel: NetlinkSocket, before: Picture, places: t.Sequence[t.Any]) -> list[str]:
+def _undo(channel: NetlinkSocket, before: Picture, waves: Waves) -> list[str]:
     try:
-        return rollback(channel, before, places)
+        return rollback(channel, before, touched(waves))
     except Exception as error:  # whatever it is, the reason of the undo is to be told too
         return [str(error)]
 

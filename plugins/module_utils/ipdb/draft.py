@@ -20,6 +20,10 @@ class Impossible(ValueError):
         self.where = where
 
 
+Setting = t.Tuple[t.Tuple[float, ...], Key, str, t.Tuple[Action, ...]]  # wave, key, how, actions
+NOTHING: frozenset[int] = frozenset()
+
+
 class Draft:
     """`impossible`: what cannot be done becomes a step that does nothing."""
 
@@ -50,6 +54,17 @@ class Draft:
         self.steps.append(
             Step(wave, table, key, how, tuple(actions), self.lines, interrupts, lost, reached, tolerates, where)
         )
+
+    def add_all(self, table: str, settings: t.Sequence[Setting]) -> None:
+        """Steps of which none but the first can cost anything: the model is not changed between them."""
+        lost, reached = self.model.taken((table, settings[0][1])) if settings else ((), ())
+        places, lines = self.after.places, self.lines
+        new = tuple.__new__  # as Step(...) does, without a call between
+        for wave, key, how, actions in settings:
+            where = places.get((table, key), "")
+            step = new(Step, (wave, table, key, how, actions, lines, "", lost, reached, NOTHING, where))
+            self.steps.append(step)
+            lost = reached = ()
 
     def cannot(self, wave: tuple[float, ...], index: int, reason: str) -> None:
         where = self.after.places.get(("links", index), "")

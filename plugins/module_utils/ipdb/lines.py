@@ -118,14 +118,15 @@ def _route(one: Object, picture: Picture) -> str:
 
 def _new_route(lines: Lines, one: Object) -> tuple[str, str, str]:
     """Its name and its line put the destination first, and mostly the rest is that of the route before."""
-    rest = one.copy()
-    dst = rest.pop("dst")
+    dst = one["dst"]
     if dst == "default":
         return _route_label(one, lines.after), "", _route(one, lines.after)
-    if rest != lines.route[0]:
-        label, line = _route_label(one, lines.after), _route(one, lines.after)
-        lines.route = rest, label.partition(dst)[2], line[len(dst) :]
-    return f"route {dst}{lines.route[1]}", "", dst + lines.route[2]
+    last, label, line = lines.route
+    last["dst"] = dst
+    if one != last:
+        label, line = _route_label(one, lines.after).partition(dst)[2], _route(one, lines.after)[len(dst) :]
+        lines.route = one.copy(), label, line
+    return f"route {dst}{label}", "", dst + line
 
 
 def named(route: Object, picture: Picture) -> Object:

@@ -122,16 +122,16 @@ class Picture(t.NamedTuple):
         return None
 
 
-def keyed(table: str, objects: t.Iterable[Object]) -> Objects:
+def keyed(table: str, objects: t.Sequence[Object]) -> Objects:
     """Objects of one table by their keys; routes of the same key are numbered in their order."""
     key_of = KEYS[table]
-    found: Objects = {}
+    found: Objects = {key_of(one): one for one in objects}
+    if table != "routes" or len(found) == len(objects):
+        return found
+    numbered: Objects = {}
     for one in objects:
-        key = key_of(one)
-        if key in found and table == "routes":
-            key = _numbered(key, found)
-        found[key] = one
-    return found
+        numbered[_numbered(key_of(one), numbered)] = one
+    return numbered
 
 
 def _numbered(key: Key, found: Objects) -> Key:

@@ -16,6 +16,7 @@ import typing as t
 
 from ..netlink.channel import NetlinkSocket
 from .apply import Outcome, TransactionFailed, rollback, transact
+from .columns import from_columns, to_columns
 from .difference import Impossible
 from .picture import Picture
 from .review import told_of
@@ -43,13 +44,18 @@ def carry_out(channel: NetlinkSocket, mine: Transaction, pictures: tuple[Picture
     except BaseException as error:
         roll_back(channel, mine, f"it was interrupted by {type(error).__name__}")
         raise
-    told = {"timings": timings_of(outcome), "meanwhile": list(outcome.meanwhile)}
+    told = told_after(outcome) if mine.last("guarded") else {}  # whoever confirms asks for it
     mine.journal.append("applied", **told, proof=os.urandom(8).hex(), at=time.time())
     return outcome
 
 
 def _note(mine: Transaction, number: int, wave: Wave) -> None:
-    mine.journal.append("wave", number=number, touched=touched((wave,)))
+    mine.journal.append("wave", number=number, touched=to_columns(touched((wave,))))
+
+
+def told_after(outcome: Outcome) -> dict[str, t.Any]:
+    """What is told of a transaction beside its plan."""
+    return {"timings": timings_of(outcome), "meanwhile": list(outcome.meanwhile)}
 
 
 def timings_of(outcome: Outcome) -> list[dict[str, t.Any]]:
@@ -68,7 +74,8 @@ def timings_of(outcome: Outcome) -> list[dict[str, t.Any]]:
 def roll_back(channel: NetlinkSocket, mine: Transaction, why: str) -> str:
     """Takes back what the journal says was begun; a sentence that says so. Raises NotRolledBack."""
     mine.journal.mend()
-    places = [place for record in mine.journal.records if record.kind == "wave" for place in record.fields["touched"]]
+    waves = [record.fields for record in mine.journal.records if record.kind == "wave"]
+    places = [place for wave in waves for place in from_columns(wave["touched"])]
     stuck = rollback(channel, mine.picture("before"), places) if places else []
     if stuck:
         raise NotRolledBack(f"transaction {mine.uuid} could not be rolled back ({why}): {'; '.join(stuck)}")

@@ -16,8 +16,15 @@ Told = t.Tuple[Step, str, str, str]
 def told_of(waves: Waves) -> list[Told]:
     """Each step, in order, with the name of its object and the object's lines before and after."""
     if not _latest or _latest[0][0] is not waves:
-        _latest[:] = [(waves, [(step, *step.lines.told(step.table, step.key)) for wave in waves for step in wave])]
+        _latest[:] = [(waves, _told(waves))]
     return _latest[0][1]
+
+
+def _told(waves: Waves) -> list[Told]:
+    if not waves:
+        return []
+    tell = waves[0][0].lines.teller()  # the steps of a plan have their lines in common
+    return [(step, *tell(step.table, step.key)) for wave in waves for step in wave]
 
 
 # A plan is told before it is carried out, and again with what each wave took.

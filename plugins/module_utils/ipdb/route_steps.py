@@ -10,7 +10,7 @@ import typing as t
 
 from ..netlink.rtnl import route, rule
 from . import waves
-from .draft import Draft
+from .draft import Draft, Setting
 from .picture import Key, Object
 from .same import same_route
 
@@ -28,7 +28,7 @@ def plan(draft: Draft) -> None:
 def _plan_routes(draft: Draft) -> None:
     now, then = draft.model.routes, draft.after.routes
     unsure = {key for table, key in draft.model.unsure if table == "routes"}
-    wanted = {key: one for key, one in then.items() if now.get(key) is not one and not _is_there(now.get(key), one)}
+    wanted = {key: one for key, one in then.items() if key not in now or not _is_there(now[key], one)}
     if unsure:
         wanted = {key: one for key, one in wanted.items() if key not in unsure or _goes_ways(draft, one)}
     unwanted = [key for key in now if key not in then]
@@ -37,8 +37,7 @@ def _plan_routes(draft: Draft) -> None:
         _regroup(draft, regrouped)
         wanted = {key: one for key, one in then.items() if key in wanted or key[:-1] in regrouped}
         unwanted = [key for key in unwanted if key[:-1] not in regrouped]
-    for key, one in wanted.items():
-        _set(draft, key, one, now.get(key))
+    draft.add_all("routes", [_setting(key, one, now.get(key)) for key, one in wanted.items()])
     for key in unwanted:
         _remove(draft, key, now[key], waves.DROP_VIA if _has_gateway(now[key]) else waves.DROP_DIRECT)
     for key in unsure:
@@ -47,8 +46,8 @@ def _plan_routes(draft: Draft) -> None:
             _remove(draft, key, one, waves.DROP_VIA if _has_gateway(one) else waves.DROP_DIRECT)
 
 
-def _is_there(now: Object | None, then: Object) -> bool:
-    return now is not None and (now == then or same_route(now, then))
+def _is_there(now: Object, then: Object) -> bool:
+    return now is then or now == then or same_route(now, then)
 
 
 def _goes_ways(draft: Draft, one: Object) -> bool:
@@ -71,13 +70,13 @@ def _has_gateway(one: Object) -> bool:
     return not BY_GATEWAY.isdisjoint(one)
 
 
-def _set(draft: Draft, key: Key, one: Object, now: Object | None) -> None:
-    wave: tuple[int, ...] = VIA if _has_gateway(one) else DIRECT
-    if key[-1]:
-        wave = (*wave, key[-1])
-    sent = {name: value for name, value in one.items() if name != "free"} if "free" in one else one
-    request = route.append(sent) if key[-1] else route.Deferred(route.replace, sent)
-    draft.add(wave, "routes", key, "replace" if now else "add", (request,))
+def _setting(key: Key, one: Object, now: Object | None) -> Setting:
+    wave: tuple[int, ...] = DIRECT if BY_GATEWAY.isdisjoint(one) else VIA
+    if "free" in one:
+        one = {name: value for name, value in one.items() if name != "free"}
+    if not key[-1]:
+        return wave, key, "replace" if now else "add", (route.Deferred(route.replace, one),)
+    return (*wave, key[-1]), key, "replace" if now else "add", (route.append(one),)
 
 
 def _remove(draft: Draft, key: Key, one: Object, wave: int) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..netlink.message import Request
@@ -24,7 +25,7 @@ class Lines:
     def __init__(self, before: Picture, after: Picture) -> None:
         self.before, self.after = before, after
         self.links: dict[int, tuple[str, str, str]] = {}  # what is told of links, which are many steps' own
-        self.route: tuple[Object, str, str] = ({}, "", "")  # but for its destination: the last new one, in words
+        self.route: tuple[Object, str, str] = ({}, "", "")  # the last new one, and its words but for the destination
         self._words: t.Any = None
         self._addresses: dict[bool, dict[int, list[Object]]] = {}
 
@@ -39,6 +40,10 @@ class Lines:
     def told(self, table: str, key: Key) -> tuple[str, str, str]:
         """The object's name, and its lines before and after all steps; "" where it is not there."""
         return self._loaded().told(self, table, key)
+
+    def teller(self) -> t.Callable[[str, Key], tuple[str, str, str]]:
+        """`told`, to be called very often."""
+        return functools.partial(self._loaded().told, self)
 
     def what(self, table: str, key: Key) -> str:
         return self._loaded().what(self, table, key)

@@ -276,8 +276,7 @@ def _apply(task: Task, mine: Transaction, plan: Plan) -> Result:
     return {
         **told,
         "pending": bool(timeout),
-        "timings": mine.about("applied")["timings"],
-        "meanwhile": list(outcome.meanwhile),
+        **recovery.told_after(outcome),
         **_found(outcome.now, plan.after.places),
     }
 

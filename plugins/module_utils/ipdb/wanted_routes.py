@@ -32,9 +32,11 @@ def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]]) -> None:
             if now and not differing({**want.fields, "metric": now.get("metric")}, _named(wanting, now, want)):
                 wanting.drop("routes", key)
         elif now is None:
-            if id(rest) not in alike:
-                alike[id(rest)] = _whole(_resolved(wanting, want), ways)
-            new[key] = {**alike[id(rest)], "dst": dst}
+            whole = alike.get(id(rest))
+            if whole is None:
+                whole = alike[id(rest)] = _whole(_resolved(wanting, want), ways)
+            one = new[key] = whole.copy()
+            one["dst"] = dst
         elif differing(want.fields, _named(wanting, now, want)) or _moves(want, now, ways):
             wanting.put("routes", key, _whole({**kept(now), **_resolved(wanting, want)}, ways))
     if new:

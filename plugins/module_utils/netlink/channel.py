@@ -33,7 +33,7 @@ IFREQ = struct.Struct("=16si20x")  # struct ifreq: a name ended by NUL, here the
 
 RECEIVE_BUFFER = 4 << 20  # bytes asked for; without CAP_NET_ADMIN the system's limit decides
 ACK_COST = 2048  # bytes of receive buffer an acknowledgement with its texts can take
-SEND_SIZE = 128 << 10  # one send has to fit the send buffer, 208 KiB by default; half of it is too short for two threads
+SEND_SIZE = 128 << 10  # it has to fit the send buffer, 208 KiB by default; with half of it two threads hardly overlap
 LARGEST = 128 << 10  # bytes of a datagram; dumps come in 32 KiB, a link with hundreds of VFs takes some 64
 FEW = 2  # sends, or datagrams of a dump, are not worth a thread, nor the code for it
 ATTEMPTS = 40  # an interrupted dump is asked for again: under steady churn about every second one is

@@ -21,7 +21,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.records impo
 RECORDS = [
     Record("begun", {"wanted": {"interfaces": [{"name": "br0"}]}, "at": 1.5}),
     Record("prepared", {"before": {}, "after": {"text": "line\nbreak \u00e4"}}),
-    Record("wave", {"number": 0, "touched": [["links", 3]]}),
+    Record("wave", {"number": 0, "touched": {"links": [3]}}),
     Record("applied", {}),
 ]
 WHOLE = b"".join(pack(number, record) for number, record in enumerate(RECORDS))

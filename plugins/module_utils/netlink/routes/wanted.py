@@ -10,15 +10,15 @@ import typing as t
 from socket import inet_ntop
 
 from ..rtnl import route as rtnl
-from ..rtnl.numbers import FAMILIES
+from ..rtnl.numbers import AF_INET, FAMILIES, IPV6_METRIC
 from ..rtnl.prefix import BITS, Prefix, split
 
 Route = t.Dict[str, t.Any]
 Key = t.Tuple[str, str, t.Any, int]
 
-IPV6_METRIC = 1024  # what the kernel takes where none is given (net/ipv6.h: IP6_RT_PRIO_USER)
 PLAIN = ("gateway", "type", "protocol", "scope", "prefsrc", "nhid")
 METRICS = ("mtu", "advmss")
+DEFAULTS = {"inet": "all of inet", "inet6": "all of inet6"}
 DEVICE_FREE = ("blackhole", "unreachable", "prohibit", "throw")
 
 
@@ -65,8 +65,14 @@ def _metric_of(route: Route) -> int:
 
 def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool) -> list[Wanted]:
     """Checks routes as a task gives them. Raises WrongRoute."""
-    parser = Parser()
-    found = [parser.parse(item, f"routes[{number}]" if batch else "") for number, item in enumerate(items)]
+    parse = Parser().parse
+    found = [parse(item, f"routes[{number}]" if batch else "") for number, item in enumerate(items)]
+    if len({wanted.dst for wanted in found}) < len(found):
+        _refuse_twins(found)
+    return found
+
+
+def _refuse_twins(found: t.Iterable[Wanted]) -> None:
     seen: dict[Key, Wanted] = {}
     for wanted in found:
         first = seen.setdefault(wanted.key, wanted)
@@ -74,7 +80,6 @@ def parse_all(items: t.Sequence[t.Mapping[str, t.Any]], batch: bool) -> list[Wan
             raise WrongRoute(
                 f"{wanted.where}: {wanted.dst} with that table and metric is listed before, at {first.where}"
             )
-    return found
 
 
 class Parser:
@@ -84,6 +89,7 @@ class Parser:
         self._others: t.Callable[[t.Any], t.Any] = operator.itemgetter("state")  # all that is given but the destination
         self._size = 0
         self._last: t.Any = None  # what the one before had
+        self._to = ""  # and where it led: a family, or all of it
         self._rest: t.Any = None  # and what was made of it
         self._alike: dict[t.Any, Rest] = {}  # the same of all before it
 
@@ -95,12 +101,14 @@ class Parser:
             self._others, self._size, self._last = operator.itemgetter(*names), len(item), None
             self._alike.clear()
         try:
-            given = (family, dst == "default", self._others(item))
+            given = self._others(item)
         except KeyError:  # as many, but others
             return Wanted(where, item["state"], dst, _rest(item, dst, family, where))
-        if given != self._last:
-            self._last, self._rest = given, self._checked(given, item, dst, family, where)
-        return Wanted(where, item["state"], dst, self._rest)
+        to = DEFAULTS[family] if dst == "default" else family
+        if given != self._last or to != self._to:
+            self._last, self._to = given, to
+            self._rest = self._checked((to, given), item, dst, family, where)
+        return tuple.__new__(Wanted, (where, item["state"], dst, self._rest))  # as Wanted(...) does, without a call
 
     def _checked(self, given: t.Any, item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> Rest:
         try:
@@ -122,6 +130,8 @@ def _rest(item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> Res
 
 def _fields(item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> Route:
     """What is given, checked, as the kernel will show it. Raises WrongRoute."""
+    if (item.get("family") or family) != family:
+        raise WrongRoute(f"{_at(where, 'family')}: {item['dst']} is not of {item['family']}")
     given = {key: value for key, value in item.items() if value is not None and key != "dst"}
     _check_sense(given, where)
     fields: Route = {key: given[key] for key in PLAIN if key in given}
@@ -158,17 +168,19 @@ def _destination(item: t.Mapping[str, t.Any], where: str) -> tuple[str, str]:
         number, raw, length = split(dst)
     except ValueError as error:
         raise WrongRoute(f"{_at(where, 'dst')}: {error}") from None
-    bits, family = BITS[number], FAMILIES[number]
-    host = 0 if length == bits else int.from_bytes(raw, "big") & ((1 << (bits - length)) - 1)
+    family = FAMILIES[number]
+    if length == BITS[number]:  # that of IPv4 has one spelling
+        return dst.partition("/")[0] if number == AF_INET else inet_ntop(number, raw), family
+    _check_network(dst, Prefix(number, raw, length), where)
+    return (f"{inet_ntop(number, raw)}/{length}" if length else "default"), family
+
+
+def _check_network(dst: str, given: Prefix, where: str) -> None:
+    bits, number = BITS[given.family], int.from_bytes(given.raw, "big")
+    host = number & ((1 << (bits - given.length)) - 1)
     if host:
-        base = Prefix(number, (int.from_bytes(raw, "big") - host).to_bytes(bits // 8, "big"), length)
+        base = given._replace(raw=(number - host).to_bytes(bits // 8, "big"))
         raise WrongRoute(f"{_at(where, 'dst')}: {dst} is an address in {base}, not a network")
-    if (item.get("family") or family) != family:
-        raise WrongRoute(f"{_at(where, 'family')}: {dst} is not of {item['family']}")
-    if length == 0:
-        return "default", family
-    address = inet_ntop(number, raw)
-    return (address if length == bits else f"{address}/{length}"), family
 
 
 def _canonical(fields: Route, where: str) -> Route:

@@ -19,6 +19,7 @@ import operator
 import socket
 import struct
 import typing as t
+from socket import inet_ntop
 
 from ..attribute import (
     BYTES,
@@ -236,7 +237,7 @@ def _prefix(address: str | None, family: int, length: int) -> str:
     if not length:
         return "default"
     if address is None:
-        address = socket.inet_ntop(family, bytes(BITS[family] // 8))
+        address = inet_ntop(family, bytes(BITS[family] // 8))
     return address if length == BITS[family] else f"{address}/{length}"
 
 
@@ -270,9 +271,8 @@ Route = t.Dict[str, t.Any]
 SHARED = (str, int)  # values that routes may share, since nobody can change them
 
 # Where the kernel puts RTA_DST: after RTA_TABLE (IPv4), or first (IPv6)
-TABLE_HEADER = struct.pack("=HH", 8, 15)
-DST4_HEADER = struct.pack("=HH", 8, 1)
-DST6_HEADER = struct.pack("=HH", 20, 1)
+DST_HEADERS = {AF_INET: struct.pack("=HH", 8, 1), AF_INET6: struct.pack("=HH", 20, 1)}
+FIRST_HEADERS = {AF_INET: struct.pack("=HH", 8, 15), AF_INET6: DST_HEADERS[AF_INET6]}
 
 
 def decoder(shown: t.Callable[[Route], Route | None]) -> t.Callable[[bytes, int, int], Route | None]:
@@ -286,39 +286,40 @@ def decoder(shown: t.Callable[[Route], Route | None]) -> t.Callable[[bytes, int,
         return None if route is None else shown(route)
 
     @functools.lru_cache(maxsize=4096)
-    def common(before: bytes, after: bytes) -> tuple[Route | None, list[str] | None] | None:
-        """What they have in common, with the flags, a list that each has for itself; None if there is more of that.
+    def common(before: bytes, after: bytes) -> tuple[Route | None, list[str] | None, str] | None:
+        """What they have in common, with the flags, a list that each has for itself, and the end of the destination.
 
-        `before` ends with the header of the destination's attribute.
+        None if each has more for itself, or where `before` does not end with the header of the destination's attribute.
         """
+        family, bits = before[:2]
+        if before[RTMSG.size : RTMSG.size + 4] != FIRST_HEADERS[family] or before[-4:] != DST_HEADERS[family]:
+            return None
         message = before[:-4] + after
         route = whole(message, 0, len(message))
         flags = route.get("flags") if route else None
         own = [value for value in (route or {}).values() if value is not flags and not isinstance(value, SHARED)]
-        return None if own else (route, flags)
+        return None if own else (route, flags, "" if bits == BITS[family] else f"/{bits}")
 
     def decode(data: bytes, start: int, end: int) -> Route | None:
         """One route; None for what is no route of IPv4 or IPv6 (multicast forwarding, MPLS)."""
         size = end - start
         if size < RTMSG.size:
             raise NetlinkDecodeError(f"a route message of {size} bytes")
-        first = data[start + 12 : start + 16]
-        if size >= 28 and first == TABLE_HEADER and data[start + 20 : start + 24] == DST4_HEADER:
-            family, at, stop = AF_INET, start + 24, start + 28
-        elif size >= 32 and first == DST6_HEADER:
-            family, at, stop = AF_INET6, start + 16, start + 32
+        family = data[start]
+        if family == AF_INET and size >= 28:
+            at, stop = start + 24, start + 28
+        elif family == AF_INET6 and size >= 32:
+            at, stop = start + 16, start + 32
         else:
             return whole(data, start, end)
-        found = common(data[start:at], data[stop:end]) if data[start] == family else None
+        found = common(data[start:at], data[stop:end])
         if found is None:
             return whole(data, start, end)
-        rest, flags = found
+        rest, flags, length = found
         if rest is None:
             return None
         route = rest.copy()
-        bits = data[start + 1]
-        address = socket.inet_ntop(family, data[at:stop])
-        route["dst"] = address if bits == BITS[family] else f"{address}/{bits}"
+        route["dst"] = inet_ntop(family, data[at:stop]) + length
         if flags is not None:
             route["flags"] = flags.copy()
         return route
@@ -461,7 +462,7 @@ def _encode_rest(
         settable(route.get("flags")),
     )
     if bits:
-        header += DST4_HEADER if family == AF_INET else DST6_HEADER
+        header += DST_HEADERS[family]
     return header, _attributes(route, family)
 
 
