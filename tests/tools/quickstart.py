@@ -23,7 +23,7 @@ LAB = PLAYBOOKS / "quickstart_lab.yml"
 LAB_INVENTORY = PLAYBOOKS / "inventory" / "quickstart_lab.lago.yml"
 LAB_FOLDER = "/var/lib/lago/quickstart"  # as the playbook has it
 LAB_TOOL = ROOT / "tests" / "testbed" / "libvirt" / "embedded.py"
-SYSTEM_LIBVIRTD = Path("/run/libvirt/libvirt-sock")
+LAB_PREFIX, OWN_LIBVIRTD = Path(LAB_FOLDER, "lab"), Path(LAB_FOLDER, "libvirtd")
 RECAP = re.compile(r"^\S+\s+: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SESSION = "quickstart"
@@ -49,8 +49,8 @@ def _twice(playbook: Path, *words: str) -> None:
 
 def _end_lab() -> None:
     """The lab, and the libvirtd that was started for it where the machine runs none."""
-    if SYSTEM_LIBVIRTD.exists():
-        words = ["-e", "lab_hosts=localhost", "-e", f"virtual_lab_path={LAB_FOLDER}/lab"]
+    if LAB_PREFIX.exists() and not OWN_LIBVIRTD.exists():
+        words = ["-e", "lab_hosts=localhost", "-e", f"virtual_lab_path={LAB_PREFIX}"]
         _play(PLAYBOOKS / "lab_down.yml", "-i", "localhost,", "-c", "local", *words)
     subprocess.run([sys.executable, str(LAB_TOOL), "down", LAB_FOLDER], check=True, stdout=subprocess.DEVNULL)
 
