@@ -75,10 +75,10 @@ def cases(scale: Scale) -> list[Case]:
         ),
         Case(
             "txn-undo",
-            f"{bridges:,} links whose transaction fails at its end: applied and undone, beside applied alone",
+            f"{bridges:,} links whose transaction fails at its end: applied and undone, beside applied and left",
             bare,
             ("transactions", "fail_and_undo", bridges),
-            (Peer("the same, not failing", ("transactions", "apply_links", bridges), time=2.0),),
+            (Peer("the same, not undone", ("transactions", "fail_alone", bridges), time=2.0),),
             fresh=True,
         ),
         Case(

@@ -122,15 +122,17 @@ def _pairs(count: int) -> Items:
     return [*ends, *({"name": f"w{number}", "addresses": [bridge_address(number)]} for number in range(count // 2))]
 
 
-def apply_links(count: int) -> Work:
-    wanted = _pairs(count)
-    _load(interfaces=wanted[:1])
-    run = _task(interfaces=wanted)
-    return lambda: len(run()["network"]["links"])
+def fail_alone(count: int) -> Work:
+    """Until the kernel refuses: what was applied is left there."""
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import apply
+
+    work = fail_and_undo(count)
+    apply._undo = lambda *_everything: []
+    return work
 
 
 def fail_and_undo(count: int) -> Work:
-    """The same links with a route at the end that the kernel refuses: the time is that of all of it."""
+    """Links with a route at the end that the kernel refuses: the time is that of all of it."""
     wanted = _pairs(count)
     refused = [{"dst": "198.51.100.0/24", "gateway": "203.0.113.1", "dev": "w0"}]
     _load(interfaces=wanted[:1])
