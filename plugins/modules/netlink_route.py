@@ -76,7 +76,7 @@ options:
     description: Segment size to advertise for TCP, in bytes.
     type: int
   onlink: &onlink
-    description: Whether the gateway is taken to be on the link, even if no address says so.
+    description: Whether O(gateway) or O(routes[].gateway) is taken to be on the link, even if no address says so.
     type: bool
   nhid: &nhid
     description: Id of a next hop object to go by.

@@ -47,3 +47,13 @@ def test_the_result_is_what_ip_shows(there, route):
     again = run(there, routes=[route])
     assert not again["changed"]
     assert again["routes"] == [{**done["route"], "family": family, "table": table}]
+
+
+def test_onlink_goes_when_it_is_not_to_be(there):
+    route = {"dst": "198.51.100.0/24", "gateway": "192.0.2.253", "dev": "v0"}
+    assert run(there, **route, onlink=True)["route"]["flags"] == ["onlink"]
+    assert not run(there, **route)["changed"]
+    done = run(there, **route, onlink=False)
+    assert done["changed"]
+    assert done["route"]["flags"] == []
+    assert not run(there, **route, onlink=False)["changed"]

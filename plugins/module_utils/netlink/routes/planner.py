@@ -88,7 +88,7 @@ def differing(fields: Route, found: Route) -> bool:
             if not _same_hops(value, found.get("nexthops", ())):
                 return True
         elif name == "flags":
-            if not set(value) <= set(found.get("flags", ())):
+            if ("onlink" in value) != ("onlink" in found.get("flags", ())):
                 return True
         elif name == "metrics":
             if any((found.get("metrics") or {}).get(key) != one for key, one in value.items()):

@@ -143,8 +143,8 @@ def _fields(item: t.Mapping[str, t.Any], dst: str, family: str, where: str) -> R
     metrics = {key: given[key] for key in METRICS if key in given}
     if metrics:
         fields["metrics"] = metrics
-    if given.get("onlink"):
-        fields["flags"] = ["onlink"]
+    if "onlink" in given:
+        fields["flags"] = ["onlink"] if given["onlink"] else []
     if "nexthops" in given:
         fields["nexthops"] = [
             {key: value for key, value in hop.items() if value is not None} for hop in given["nexthops"]
@@ -213,5 +213,7 @@ def _check_sense(given: t.Mapping[str, t.Any], where: str) -> None:
         raise WrongRoute(f"{at('type')}: a {given['type']} route leads nowhere, so it has no {(ways or ['dev'])[0]}")
     if given["state"] == "present" and not ways and not given.get("dev") and given.get("type") not in DEVICE_FREE:
         raise WrongRoute(f"{at('gateway')}: a route needs a gateway, a dev, nexthops or a nhid to go by")
+    if given["state"] == "present" and given.get("onlink") and not given.get("gateway"):
+        raise WrongRoute(f"{at('onlink')}: is about a gateway, and none is given")
     if given.get("metric", 0) < 0 or given.get("metric", 0) > 0xFFFFFFFF:
         raise WrongRoute(f"{at('metric')}: takes 0 to 4294967295, not {given['metric']}")

@@ -56,6 +56,8 @@ def planned(routes, *there):
         ({"dst": "192.0.2.0/24", "dev": "v0", "family": "inet6"}, "routes[0].family: 192.0.2.0/24 is not of inet6"),
         ({"dst": "192.0.2.0/24", "gateway": "10.0.0.1", "nhid": 5}, "routes[0].nhid: gateway is given too"),
         ({"dst": "192.0.2.0/24", "type": "blackhole", "dev": "v0"}, "routes[0].type: a blackhole route leads nowhere"),
+        ({"dst": "192.0.2.0/24", "dev": "v0", "onlink": True}, "routes[0].onlink: is about a gateway"),
+        ({"dst": "192.0.2.0/24", "onlink": True, "nexthops": [{"gateway": "10.0.0.1"}]}, "routes[0].onlink: is about"),
         ({"dst": "192.0.2.0/24", "dev": "v0", "metric": -1}, "routes[0].metric: takes 0 to 4294967295, not -1"),
         ({"dst": "192.0.2.0/24", "dev": "v0", "scope": "galaxy"}, "scope"),
         ({"dst": "192.0.2.0/24", "dev": "v0", "protocol": "gossip"}, "protocol"),
@@ -114,6 +116,14 @@ def test_what_is_there_is_not_touched():
 def test_what_differs_is_replaced(route):
     made = planned([{"dst": "192.0.2.0/24", **route}], found())
     assert [change.how.split()[0] for change in made.changes] == ["replace"]
+
+
+def test_onlink_is_taken_away_where_it_is_not_to_be():
+    there, by = found(flags=["onlink"]), {"dst": "192.0.2.0/24", "gateway": "10.0.0.1"}
+    (change,) = planned([{**by, "onlink": False}], there).changes
+    assert "onlink" in change.before and "onlink" not in change.after
+    assert not planned([{**by, "onlink": False}], found(flags=["linkdown"]))
+    assert not planned([by], there)
 
 
 def test_hops_in_any_order_are_the_same():
