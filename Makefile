@@ -15,7 +15,7 @@ TESTBED = $(PYTHON) tests/testbed/testbed.py --session $(SESSION)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-run: ## show it at work: playbooks/quickstart.yml on a real guest, twice (KEEP=1 leaves the guest)
+run: ## show it at work: quickstart.yml on a real guest, quickstart_lab.yml here, each twice (KEEP=1 leaves both)
 	@$(TOOLS) run $(if $(KEEP),--keep) $(GUESTS)
 
 test: ## all checks, those in the guest beside the others; the last line counts them

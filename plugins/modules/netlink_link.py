@@ -59,7 +59,8 @@ options:
       - V(present) creates the link if it is not there, and leaves it up or down as it is (a new one is down).
       - V(up) and V(down) also bring it up or down. IPv6 addresses, which the kernel drops as a link goes down,
         are kept.
-      - V(absent) removes it.
+      - V(absent) removes it, whatever its kind. What a link that goes cannot have (addresses, ports, options and the
+        like) is refused beside it; O(kind) and O(recreate) say nothing then.
     type: str
     choices: [present, absent, up, down]
     default: present
