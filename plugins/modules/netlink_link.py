@@ -100,7 +100,8 @@ options:
     elements: str
   altnames_mode: &altnames_mode
     description:
-      - V(add) leaves other alternative names (udev gives some); V(exact) removes them.
+      - V(add) leaves other alternative names (udev gives some); V(exact) removes them, when O(altnames) or
+        O(links[].altnames) is given.
     type: str
     choices: [add, exact]
     default: add
