@@ -9,7 +9,6 @@ import contextlib
 import errno
 import fcntl
 import gc
-import itertools
 import os
 import socket
 import struct
@@ -35,7 +34,8 @@ RECEIVE_BUFFER = 4 << 20  # bytes asked for; without CAP_NET_ADMIN the system's 
 ACK_COST = 2048  # bytes of receive buffer an acknowledgement with its texts can take
 SEND_SIZE = 128 << 10  # it has to fit the send buffer, 208 KiB by default; with half of it two threads hardly overlap
 LARGEST = 128 << 10  # bytes of a datagram; dumps come in 32 KiB, a link with hundreds of VFs takes some 64
-FEW = 2  # sends, or datagrams of a dump, are not worth a thread, nor the code for it
+FEW = 2  # datagrams of a dump are not worth a thread, nor the code for it
+MANY = 64  # requests in a first send are: mostly more follow
 ATTEMPTS = 40  # an interrupted dump is asked for again: under steady churn about every second one is
 
 
@@ -68,13 +68,16 @@ def _opened(protocol: int, netns: NetNS) -> socket.socket:
 
 
 def _early(batches: t.Iterator[Batch]) -> t.Iterator[Batch]:
-    yield from itertools.islice(batches, FEW)
-    more = next(batches, None)
-    if more is None:
+    first = next(batches, None)
+    if first is None:
+        return
+    if len(first.requests) < MANY:
+        yield first
+        yield from batches
         return
     from .ahead import ahead
 
-    yield from ahead(itertools.chain([more], batches))
+    yield from ahead(first, batches)
 
 
 class NetlinkSocket:

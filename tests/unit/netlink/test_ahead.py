@@ -28,18 +28,17 @@ def no_thread_is_left():
 
 @pytest.mark.parametrize("count", [0, 1, 2, 1000])
 def test_all_items_come_in_order(count):
-    assert list(ahead(counted(count, []))) == list(range(count))
+    assert list(ahead("first", counted(count, []))) == ["first", *range(count)]
 
 
 def test_one_is_made_while_another_is_used():
     reached = threading.Event()
 
     def items():
-        yield "used"
         reached.set()
         yield "made meanwhile"
 
-    taken = ahead(items())
+    taken = ahead("used", items())
     assert next(taken) == "used"
     assert reached.wait(10)
     assert list(taken) == ["made meanwhile"]
@@ -47,23 +46,23 @@ def test_one_is_made_while_another_is_used():
 
 def test_it_is_another_thread_that_makes_them():
     made = []
-    assert len(list(ahead(counted(3, made)))) == 3
+    assert len(list(ahead("first", counted(3, made)))) == 4
     assert threading.current_thread() not in made and len(set(made)) == 1
 
 
 def test_an_error_comes_in_its_turn():
-    taken = ahead(counted(5, [], fail_at=3))
-    assert [next(taken) for _unused in range(3)] == [0, 1, 2]
+    taken = ahead("first", counted(5, [], fail_at=3))
+    assert [next(taken) for _unused in range(4)] == ["first", 0, 1, 2]
     with pytest.raises(ValueError, match="item 3"):
         next(taken)
 
 
 def test_who_stops_early_gets_at_most_one_more_made():
     made = []
-    taken = ahead(counted(1000, made))
-    assert next(taken) == 0
+    taken = ahead("first", counted(1000, made))
+    assert next(taken) == "first"
     taken.close()
-    assert len(made) <= 2
+    assert len(made) <= 1
 
 
 def arriving(last, made=None, fail_at=None):
