@@ -35,6 +35,7 @@ WAVES = {
 ANEW = {(REMOVE, "disk"): 4, (MAKE, "disk"): 5}
 NO_WAY_BACK = ("disk",)  # what was in it is gone
 
+AGAIN = {"network": "started again", "domain": "started again", "disk": "made again", "template": "made again"}
 WORDS = {
     (MAKE, "network"): "start",
     (REMOVE, "network"): "stop",
@@ -110,6 +111,8 @@ def _of_thing(
     key: Key, have: Detail | None, want: Detail | None, anew: bool, before: Lab | None, after: Lab | None
 ) -> list[Change]:
     was, becomes = (line(key, one) if one is not None else "" for one in (have, want))
+    if was == becomes:  # what differs is not in its line, and is to be seen in the diff all the same
+        becomes += f"  {AGAIN[key[0]] if anew else 'changed'}"
     if have is None or want is None or anew:
         parts = []
         if have is not None:

@@ -99,7 +99,9 @@ def _pools(params: Params) -> dict[str, str]:
 def failure(error: Exception) -> Result:
     """What a task says that failed; of VMs that are not ready, what is known of them."""
     evidence = [dict(one._asdict()) for one in getattr(error, "evidence", ())]
-    return {"msg": str(error), **({"evidence": evidence} if evidence else {})}
+    place = error.filename if isinstance(error, OSError) else None
+    message = f"{place}: {t.cast(OSError, error).strerror}" if place else str(error)
+    return {"msg": message, **({"evidence": evidence} if evidence else {})}
 
 
 def _result(task: Task) -> Result:

@@ -185,6 +185,15 @@ def test_two_disks_never_have_one_file() -> None:
         wanted.files(one)
 
 
+def test_what_its_line_does_not_say_is_seen_in_the_diff_too() -> None:
+    old, new = made(CONF), made(changed(nets__data__mtu=1400, domains__two__nics=[{"net": "mgmt"}]))
+    found = {change.what: change for change in converge.changes(things(old), things(new), old, new)}
+    told = {what: change.after.replace(change.before, "..") for what, change in found.items()}
+    assert told["domain one"] == "..  started again"
+    assert told["seed one"] == told["seed two"] == "..  changed"
+    assert "again" not in told["domain two"] + told["network data"]
+
+
 def test_lines_say_what_the_file_says_and_no_secrets() -> None:
     one = made(changed(**{"domains__one__root-password": "hidden"}))
     lines = [wanted.line(key, detail) for key, detail in things(one).items()]

@@ -122,6 +122,9 @@ def test_a_failure_has_what_is_known_of_vms_that_are_not_ready():
     assert told["evidence"][0]["step"] == "port"
     assert json.loads(json.dumps(told)) == told
     assert task.failure(LagoError("x")) == {"msg": "x"}
+    assert task.failure(FileNotFoundError(2, "No such file or directory", "/a.tar"))["msg"] == (
+        "/a.tar: No such file or directory"
+    )
 
 
 def test_a_lab_that_is_as_it_should_be_is_compared_without_what_makes_one():
