@@ -8,11 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from ..plan import Plan
-from .converge import changes
 from .journal import Journal
 from .leasing import Leases
 from .making import Chains, Making
-from .planning import check, lab_of, things
+from .planning import all_changes, check, lab_of, things
 from .templates.store import TemplateStore
 from .wanted import Detail, Things
 from .wish import Wish
@@ -43,7 +42,8 @@ def carry_out_with(prefix: Prefix, journal: Journal, wish: Wish) -> Plan:
         before.save()
     store = wish.template_store or TemplateStore(prefix.setting("template_store"))
     making = Making(prefix, journal, chains, wish.template_repo, store)
-    plan = Plan(changes(have, want, before.lab if before else None, after), making.run)
+    was = before.lab if before else None
+    plan = Plan(all_changes(have, want, was, after), making.run)
     prefix.progress.expect(len(plan.changes))
     plan.apply()
     now = VirtEnv.of(prefix, after, chains, before.snapshots if before else {})

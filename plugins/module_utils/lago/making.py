@@ -11,7 +11,7 @@ import typing as t
 from xml.etree import ElementTree
 
 from ..hypervisor.errors import Gone
-from . import disks, files, seed
+from . import described, disks, files, seed
 from .converge import CHANGE, MAKE, REMOVE, Action
 from .dns import names_of
 from .documents import domain as domain_document
@@ -80,6 +80,13 @@ class Making:
         return outcomes
 
     def _one(self, action: Action) -> None:
+        if action.kind != described.KIND:
+            self._carry_out(action)
+        words = TOLD.get((action.verb, action.kind)) or f"{action.kind} {DONE[action.verb]}"
+        vm = action.name.split("/")[0] if action.kind in ("disk", "seed", "domain", described.KIND) else ""
+        self.prefix.progress(words if vm else f"{words}: {action.name}", vm=vm)
+
+    def _carry_out(self, action: Action) -> None:
         if action.verb == CHANGE:
             with self.journal.changing(action.kind, action.name, **action.detail):
                 CHANGERS[action.kind](self, action)
@@ -88,9 +95,6 @@ class Making:
             if action.verb == MAKE:
                 with self.journal.making(action.kind, action.name, **action.detail) as more:
                     more.update(MAKERS[action.kind](self, action) or {})
-        words = TOLD.get((action.verb, action.kind)) or f"{action.kind} {DONE[action.verb]}"
-        vm = action.name.split("/")[0] if action.kind in ("disk", "seed", "domain") else ""
-        self.prefix.progress(words if vm else f"{words}: {action.name}", vm=vm)
 
 
 def opened(said: str) -> TemplateRepository:

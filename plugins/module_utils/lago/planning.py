@@ -10,16 +10,16 @@ import typing as t
 
 from ..plan import Change, Plan
 from . import files, identity
-from .converge import Action, changes
+from .converge import changes
 from .errors import LagoError
 from .initfile import domains
 from .initfile.model import InitFile
 from .lab import Lab, addressed, specified
 from .leasing import Lease, Leases, subnets
 from .machine import KVM, Machine
-from .standing import Key, Standing, to_remove
+from .standing import Key, Standing
 from .subnets import pools_of
-from .wanted import Detail, Things, line, running
+from .wanted import Detail, Things, running
 from .wanted import files as files_of
 from .wish import Wish
 
@@ -39,7 +39,17 @@ def planned(prefix: Prefix, wish: Wish) -> Plan:
     uuid = files.first_line(prefix.paths.uuid()) or identity.new_uuid()
     after = foreseen(prefix, wish, before, uuid)
     have, want = things(prefix, prefix.standing(), wish, before, after)
-    return Plan(changes(have, want, before, after), _refuse)
+    return Plan(all_changes(have, want, before, after), refuse)
+
+
+def all_changes(have: Things, want: Things, before: Lab | None, after: Lab) -> list[Change]:
+    """Of things, and of what the lab's file alone tells."""
+    found = changes(have, want, before, after)
+    if before is None or before.spec == after.spec:
+        return found
+    from . import described
+
+    return [*found, *described.changes(before, after)]
 
 
 def foreseen(prefix: Prefix, wish: Wish, before: Lab | None, uuid: str) -> Lab:
@@ -48,26 +58,8 @@ def foreseen(prefix: Prefix, wish: Wish, before: Lab | None, uuid: str) -> Lab:
     return lab_of(prefix, wish, before, leases.candidate, uuid)
 
 
-def _refuse(_actions: t.Sequence[t.Any]) -> t.Sequence[Exception | None]:
+def refuse(_actions: t.Sequence[t.Any]) -> t.Sequence[Exception | None]:
     raise LagoError("this plan was made to be shown")
-
-
-def plan_absent(prefix: Prefix) -> Plan:
-    """Of all that is there: it goes."""
-    if not os.path.isdir(prefix.paths.prefix()) or not os.path.exists(prefix.paths.journal()):
-        return Plan([], _refuse)
-    found = [
-        Change(
-            f"{thing.kind} {thing.name}",
-            "remove",
-            line((thing.kind, thing.name), thing.detail),
-            "",
-            Action("remove", thing.kind, thing.name, thing.detail, None),
-        )
-        for thing in to_remove(prefix.standing())
-    ]
-    folder = prefix.paths.prefix()
-    return Plan([*found, Change(f"folder {folder}", "remove", f"folder {folder}", "", None)], _refuse)
 
 
 def check(prefix: Prefix, wish: Wish) -> None:

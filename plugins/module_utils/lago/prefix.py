@@ -159,14 +159,18 @@ class Prefix:
 
     def plan(self, wish: Wish) -> Plan:
         """What `converge` would carry out; changes nothing, and needs no prefix to be there."""
-        from .planning import plan_absent, planned
+        if wish.state == "absent":
+            from .absence import plan_absent
 
-        return plan_absent(self) if wish.state == "absent" else planned(self, wish)
+            return plan_absent(self)
+        from .planning import planned
+
+        return planned(self, wish)
 
     def destroy(self) -> Plan:
         """Removes all that was ever begun, then the folder. Raises LagoError, KvmError, OSError."""
+        from .absence import plan_absent
         from .destroying import destroy
-        from .planning import plan_absent
 
         made = plan_absent(self)
         if made:

@@ -10,7 +10,8 @@ import typing as t
 
 from ..plan import Change, Plan
 from .errors import LagoError
-from .task_states import Outcome, Task, chosen, refuse
+from .planning import refuse
+from .task_states import Outcome, Task, chosen
 
 
 def told(task: Task, changes: t.Sequence[Change], more: t.Mapping[str, t.Any] | None = None) -> Outcome:

@@ -10,6 +10,7 @@ import typing as t
 
 from ..plan import Plan
 from .errors import LagoError
+from .planning import refuse
 from .prefix import Prefix
 from .wish import Wish
 
@@ -37,10 +38,6 @@ class Outcome(t.NamedTuple):
     plan: Plan
     pending: bool
     more: t.Mapping[str, t.Any] = {}
-
-
-def refuse(_actions: t.Sequence[t.Any]) -> t.Sequence[Exception | None]:
-    raise LagoError("this plan was made to be shown")
 
 
 def chosen(task: Task, every: t.Iterable[str]) -> list[str]:

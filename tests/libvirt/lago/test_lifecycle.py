@@ -55,6 +55,21 @@ def test_a_lab_of_two_vms_up_and_gone(host: Host, two: Conf) -> None:
     assert not prefix.destroy()
 
 
+def test_what_only_the_lab_s_file_says_is_a_change_too(host: Host, two: Conf) -> None:
+    prefix = host.prefix()
+    prefix.converge(Wish("started", two))
+    more = copy.deepcopy(two)
+    more["domains"]["one"]["groups"] = ["web"]
+    shown = prefix.plan(Wish("", more))
+    assert shown.review() == ["vm one: change groups"]
+    assert shown.diff()["after"] == "vm one  groups web\n"
+    assert prefix.converge(Wish("", more)).review() == shown.review()
+    assert host.prefix().virt_env.get_vm("one").groups == ("web",)
+    assert not prefix.plan(Wish("", more))
+    assert states(prefix) == {"one": "running", "two": "running"}
+    prefix.destroy()
+
+
 def test_lago_s_own_names_for_it(host: Host, two: Conf) -> None:
     """Those of VirtEnv, VM, Network and Prefix that mean the same as what the other tests call."""
     before = host.look()
