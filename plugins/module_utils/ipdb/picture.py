@@ -84,7 +84,8 @@ KEYS: dict[str, t.Callable[[Object], Key]] = {
 class Picture(t.NamedTuple):
     """`kernel`: the release of the running kernel, since what it can do differs.
 
-    `places`: of a wanted picture, where in the user's input an object is asked for, by (table, key).
+    Of a wanted picture, by (table, key): `places`, where in the user's input an object is asked for, and `said`, the
+    fields that it says of it.
     """
 
     links: Objects
@@ -96,12 +97,13 @@ class Picture(t.NamedTuple):
     vlans: Objects
     kernel: str = ""
     places: t.Mapping[Place, str] = {}
+    said: t.Mapping[Place, t.AbstractSet[str]] = {}
 
     def table(self, name: str) -> Objects:
         return getattr(self, name)
 
     def to_json(self) -> dict[str, t.Any]:
-        """What `json.dumps` takes and `from_json` makes the same picture of; `places` are left out."""
+        """What `json.dumps` takes and `from_json` makes the same picture of; `places` and `said` are left out."""
         lists: dict[str, t.Any] = {name: list(self.table(name).values()) for name in KEYS}
         return {**lists, "kernel": self.kernel}
 

@@ -18,7 +18,7 @@ from .capture import capture
 from .collecting import uncollected
 from .difference import Impossible, difference
 from .lock import BASE, folder_of, locked
-from .picture import Picture
+from .picture import Object, Picture
 from .review import diff, review, sum_of, told_of
 from .spec import WANTED
 from .step import Waves
@@ -183,7 +183,7 @@ def _committed(task: Task) -> Result:
                 "transaction": named,
                 "pending": False,
                 **plan.told(),
-                **_found(plan.before, plan.after.places),
+                **_found(plan.before, plan.after),
             }
         if task.params["mode"] == "direct":
             return {**result, "changed": True, "transaction": None, "pending": False, **_apply_directly(task, plan)}
@@ -213,7 +213,7 @@ def _foretold(task: Task) -> Result:
         "transaction": task.params.get("transaction"),
         "pending": False,
         **plan.told(),
-        **_found(plan.before, plan.after.places),
+        **_found(plan.before, plan.after),
     }
 
 
@@ -277,7 +277,7 @@ def _apply(task: Task, mine: Transaction, plan: Plan) -> Result:
         **told,
         "pending": bool(timeout),
         **recovery.told_after(outcome),
-        **_found(outcome.now, plan.after.places),
+        **_found(outcome.now, plan.after),
     }
 
 
@@ -288,7 +288,7 @@ def _apply_directly(task: Task, plan: Plan) -> Result:
             from .place import place_of
 
             raise Refused(f"{place_of(step, error)}{step.what}: {step.how}: {error}; what was done before it stays")
-    return {**plan.told(), **_found(capture(task.channel), plan.after.places)}
+    return {**plan.told(), **_found(capture(task.channel), plan.after)}
 
 
 def _check_sense(params: Params) -> None:
@@ -317,14 +317,26 @@ def give_up(mine: Transaction) -> None:
         mine.forget()
 
 
-def _found(now: Picture, asked: t.Iterable[t.Any]) -> Result:
-    """What the task speaks of (table and key), as it is in the kernel."""
+def _found(now: Picture, wanted: Picture) -> Result:
+    """What the task speaks of, as it is in the kernel."""
     network: dict[str, list[t.Any]] = {}
-    for table, key in asked:
+    for place in wanted.places:
+        table, key = place
         one = now.table(table).get(key)
         if one is not None:
-            network.setdefault(table, []).append(one)
+            shown = one if table != "links" else _shown(one, wanted.said.get(place, ()))
+            network.setdefault(table, []).append(shown)
     return {"network": network}
+
+
+def _shown(link: Object, said: t.Iterable[str]) -> Object:
+    """A link with those options of its kind, and as a port, that the task says: of a bridge there are 40 more."""
+    shown = {field: value for field, value in link.items() if field not in ("options", "port")}
+    for field in sorted(said):
+        part, _dot, option = field.partition(".")
+        if option and option in link.get(part, ()):
+            shown.setdefault(part, {})[option] = link[part][option]
+    return shown
 
 
 # Confirmed, rolled back, recovered
@@ -347,7 +359,7 @@ def _confirmed(task: Task) -> Result:
         deadman.dismiss(mine)
         with locked(task.folder):
             mine.forget()
-        asked = mine.picture("after").places
+        asked = mine.picture("after")
         return {"changed": True, "transaction": mine.uuid, **_applied(mine), **_found(capture(task.channel), asked)}
 
 

@@ -93,10 +93,12 @@ class Transaction:
         )
 
     def picture(self, name: str) -> Picture:
-        """The network "before" or "after", with the places in the task. Raises ValueError where there is none."""
+        """The network "before" or "after", with what the task asks for. Raises ValueError where there is none."""
         prepared = self.about("prepared")
-        places = {(table, from_lists(key)): where for table, key, where in prepared.get("places", ())}
-        return Picture.from_json(prepared.get(name))._replace(places=places)
+        asked = [((table, from_lists(key)), where, said) for table, key, where, said in prepared.get("places", ())]
+        places = {place: where for place, where, _unused in asked}
+        said = {place: frozenset(fields) for place, _unused, fields in asked if fields}
+        return Picture.from_json(prepared.get(name))._replace(places=places, said=said)
 
     def forget(self) -> None:
         """Removes all its files; the journal last, so that whoever is killed here can be followed."""
@@ -108,8 +110,9 @@ class Transaction:
         sync_folder(self.folder)
 
 
-def _places_in(wanted: Picture) -> list[tuple[str, t.Any, str]]:
-    return [(table, key, where) for (table, key), where in wanted.places.items()]
+def _places_in(wanted: Picture) -> list[tuple[str, t.Any, str, list[str]]]:
+    said = wanted.said
+    return [(*place, where, sorted(said.get(place, ()))) for place, where in wanted.places.items()]
 
 
 def create(folder: str, uuid: str = "") -> Transaction:

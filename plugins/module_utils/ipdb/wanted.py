@@ -48,7 +48,7 @@ def desired(before: Picture, params: Params) -> Picture:
     if exact:
         _exactly(wanting, params, ("routes", "rules", "neighbours", "fdb"))
     if not wanting.changed():
-        return before._replace(places=wanting.places)
+        return before._replace(places=wanting.places, said=wanting.said)
     from . import following
 
     following.apply(wanting)

@@ -81,5 +81,5 @@ class Wanting:
 
     def picture(self) -> Picture:
         tables: dict[str, t.Any] = {name: self.table(name) for name in KEYS}
-        whole = self.before._replace(**tables, places=self.places)
+        whole = self.before._replace(**tables, places=self.places, said=self.said)
         return whole if whole.links is self.before.links else without_strays(whole)

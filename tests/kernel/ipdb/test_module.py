@@ -41,6 +41,18 @@ def test_check_mode_tells_what_is_then_done_and_changes_nothing(netns):
     assert txn.left_behind(netns) == []
 
 
+@pytest.mark.parametrize("confirm", [{}, {"confirm_timeout": 60, "confirm": "later"}])
+def test_of_a_link_the_options_come_back_that_the_task_says(netns, confirm):
+    bridge = {**BRIDGE, "options": {"stp_state": 1, "forward_delay": 500}}
+    done = txn.run(netns, interfaces=[bridge], **confirm)
+    again = txn.run(netns, state="confirmed", transaction=done["transaction"]) if confirm else done
+    for one in (done, again):
+        (link,) = one["network"]["links"]
+        assert link["options"] == {"stp_state": 1, "forward_delay": 500}
+    (link,) = txn.run(netns, interfaces=[BRIDGE])["network"]["links"]
+    assert "options" not in link and link["kind"] == "bridge"
+
+
 def test_begun_reviewed_and_committed(netns):
     begun = txn.run(netns, state="begun", interfaces=[BRIDGE])
     assert names(netns) == []
