@@ -106,7 +106,7 @@ class Generic:
             "cores_per_socket": cores,
             "threads_per_core": threads,
             "numa_cells": cells,
-            "memory_size": _kib(host.memory_kib(node, mib)),
+            "memory_size": _kib(host.memory_kib(node, mib, cells)),
         }
 
     def nodememstats(self, cell: str | int = ALL) -> dict[str, str]:

@@ -94,7 +94,7 @@ def _of_kernel(daemon: Daemon) -> t.Iterator[str]:
 def _of_nftables(daemon: Daemon) -> t.Iterator[str]:
     """Rules, which iptables-save does not show where nft made them, and tables with what else they have."""
     for found in json.loads(_inside(daemon, "nft", "-j", "-s", "list", "ruleset"))["nftables"]:
-        kind, said = next(iter(found.items()))
+        ((kind, said),) = found.items()
         if kind == "rule":
             rule = json.dumps(said["expr"])
             if "LIBVIRT_" not in rule:

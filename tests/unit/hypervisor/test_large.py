@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.document import parse, to_dict, to_element
-from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.errors import Denied
+from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.errors import Denied, KvmError
 from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.facts import (
     acceleration,
     cpu,
@@ -339,3 +339,24 @@ def test_a_document_that_is_none_is_a_reason():
     found = read.gather(large.Large(getCapabilities="<capabilities>"), ["node", "cpu"])
     assert found["node"]["supported"] is False and "not well-formed" in found["node"]["reason"]
     assert found["cpu"]["present"] == 256
+
+
+@pytest.mark.parametrize(
+    ("everything", "cells", "kib"),
+    [
+        (8349908, [8349908], 8349908),
+        (24684092, [8349908], 8349908),  # memory plugged in that no cell counts, as in virtual machines that grow
+        (16699816, [4174954, 4174954], 8349908),
+        (24684092, [1024, 1024], 8154 << 10),
+        (None, [], 8154 << 10),
+    ],
+)
+def test_memory_is_told_to_the_kib_where_anything_libvirt_says_fits(everything, cells, kib):
+    class Source:
+        def ask(self, method, cell):
+            assert method == "getMemoryStats"
+            if everything is None:
+                raise KvmError("not told")
+            return {"total": everything if cell == host.ALL else cells[cell]}
+
+    assert host.memory_kib(Source(), 8154, len(cells)) == kib

@@ -30,20 +30,29 @@ def node(source: Node) -> dict[str, t.Any]:
             "threads_per_core": threads,
         },
         "cpus": cpus,
-        "memory_kib": memory_kib(source, mib),
+        "memory_kib": memory_kib(source, mib, numa_cells),
         "cells": [_cell(one) for one in root.iterfind("host/topology/cells/cell")],
         "caches": [_cache(one) for one in root.iterfind("host/cache/bank")],
         "power_management": [child.tag for child in root.iterfind("host/power_management/*")],
     }
 
 
-def memory_kib(source: Node, mib: int) -> int:
-    """To the KiB where libvirt tells; the binding's getInfo cuts its figure to MiB."""
-    try:
-        total = source.ask("getMemoryStats", -1)["total"]
-    except (KvmError, KeyError):
-        return mib << 10
-    return total if total >> 10 == mib else mib << 10
+ALL = -1  # VIR_NODE_MEMORY_STATS_ALL_CELLS
+
+
+def memory_kib(source: Node, mib: int, cells: int) -> int:
+    """To the KiB where libvirt tells; the binding's getInfo cuts its figure to MiB.
+
+    That is all memory or, where some was plugged in that no cell of NUMA counts, the sum of the cells'.
+    """
+    for asked in ((ALL,), range(cells)):
+        try:
+            total: int = sum(source.ask("getMemoryStats", cell)["total"] for cell in asked)
+        except (KvmError, KeyError):
+            continue
+        if total >> 10 == mib:
+            return total
+    return mib << 10
 
 
 def _cpu(cpu: Element | None, model: str, mhz: int) -> dict[str, t.Any]:
