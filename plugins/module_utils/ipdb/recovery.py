@@ -63,7 +63,7 @@ def timings_of(outcome: Outcome) -> list[dict[str, t.Any]]:
     told = iter(told_of(outcome.waves))
     found = [
         {
-            "changes": [f"{what}: {step.how}" for step, what, *_lines in itertools.islice(told, len(wave))],
+            "changes": [f"{what}: {step.how}" for step, what, _was, _then in itertools.islice(told, len(wave))],
             "ms": round(outcome.timings[number] * 1000, 3),
         }
         for number, wave in enumerate(outcome.waves)

@@ -18,7 +18,7 @@ from .capture import capture
 from .collecting import uncollected
 from .difference import Impossible, difference
 from .lock import BASE, folder_of, locked
-from .picture import Object, Picture
+from .picture import KEYS, Object, Picture
 from .review import diff, review, sum_of, told_of
 from .spec import WANTED
 from .step import Waves
@@ -319,14 +319,14 @@ def give_up(mine: Transaction) -> None:
 
 def _found(now: Picture, wanted: Picture) -> Result:
     """What the task speaks of, as it is in the kernel."""
-    network: dict[str, list[t.Any]] = {}
+    tables, said = {name: now.table(name) for name in KEYS}, wanted.said
+    network: dict[str, list[t.Any]] = {name: [] for name in KEYS}
     for place in wanted.places:
         table, key = place
-        one = now.table(table).get(key)
+        one = tables[table].get(key)
         if one is not None:
-            shown = one if table != "links" else _shown(one, wanted.said.get(place, ()))
-            network.setdefault(table, []).append(shown)
-    return {"network": network}
+            network[table].append(one if table != "links" else _shown(one, said.get(place, ())))
+    return {"network": {table: found for table, found in network.items() if found}}
 
 
 def _shown(link: Object, said: t.Iterable[str]) -> Object:

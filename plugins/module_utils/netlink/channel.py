@@ -17,7 +17,7 @@ import typing as t
 
 from .errors import DumpInterrupted, NetlinkError, NetlinkOverrun, NetlinkTimeout
 from .exchange import Alike, Batch, Decode, Dump, chunks
-from .message import Message, Request, split
+from .message import Request
 
 if t.TYPE_CHECKING:
     from .netns import NetNS
@@ -34,8 +34,7 @@ RECEIVE_BUFFER = 4 << 20  # bytes asked for; without CAP_NET_ADMIN the system's 
 ACK_COST = 2048  # bytes of receive buffer an acknowledgement with its texts can take
 SEND_SIZE = 128 << 10  # it has to fit the send buffer, 208 KiB by default; with half of it two threads hardly overlap
 LARGEST = 128 << 10  # bytes of a datagram; dumps come in 32 KiB, a link with hundreds of VFs takes some 64
-FEW = 2  # datagrams of a dump are not worth a thread, nor the code for it
-MANY = 64  # requests in a first send are: mostly more follow
+MANY = 64  # requests in a first send are worth a thread that makes those of the next: mostly more follow
 ATTEMPTS = 40  # an interrupted dump is asked for again: under steady churn about every second one is
 
 
@@ -132,9 +131,10 @@ class NetlinkSocket:
         another thread while the kernel works, and so must not use this socket.
         """
         outcomes: list[NetlinkError | None] = []
-        for batch in _early(self._batches(requests)):
-            failures, count = self._converse(batch).failures, len(batch.requests)
-            outcomes += [failures.get(index) for index in range(count)] if failures else [None] * count
+        with uncollected():
+            for batch in _early(self._batches(requests)):
+                failures, count = self._converse(batch).failures, len(batch.requests)
+                outcomes += [failures.get(index) for index in range(count)] if failures else [None] * count
         return outcomes
 
     def index(self, name: str) -> int | None:
@@ -183,30 +183,14 @@ class NetlinkSocket:
 
     def _dump_once(self, dump: Dump, decode: Decode, out: list[t.Any]) -> bool:
         self._sock.send(dump.pack())
+        deadline = time.monotonic() + self.timeout
         try:
-            with contextlib.closing(self._datagrams(dump)) as datagrams:
-                for data, messages in datagrams:
-                    dump.feed(data, decode, out, messages)
+            while not dump.done:
+                dump.feed(self.receive(deadline, dump.request.operation), decode, out)
         finally:
             if not dump.done:
                 self._drain()  # no other dump is begun while this one goes on
         return dump.interrupted
-
-    def _datagrams(self, dump: Dump) -> t.Generator[tuple[bytes, list[Message]], None, None]:
-        """The kernel writes one of a long dump while the one before it is decoded."""
-        deadline = time.monotonic() + self.timeout
-
-        def receive() -> tuple[bytes, list[Message]]:
-            data = self.receive(deadline, dump.request.operation)
-            return data, list(split(data))
-
-        for _unused in range(FEW):
-            yield receive()
-            if dump.done:
-                return
-        from .ahead import received
-
-        yield from received(receive, lambda one: dump.is_last(one[1]))
 
     def _converse(self, batch: Batch) -> Batch:
         if not batch.done and not self._sent(batch):

@@ -146,16 +146,9 @@ class Dump:
     def pack(self) -> bytes:
         return self.request.pack(self.sequence, NLM_F_DUMP)
 
-    def is_last(self, messages: t.Sequence[Message]) -> bool:
-        """Whether a datagram of these messages is the last of the dump."""
-        return any(one.type in ENDS and one.sequence == self.sequence for one in messages[-1:])
-
-    def feed(self, data: bytes, decode: Decode, out: list[t.Any], messages: t.Iterable[Message] = ()) -> None:
-        """Appends to `out` what `decode` makes of each answer in one datagram (None: nothing).
-
-        `messages`: those of the datagram, where it is split already.
-        """
-        for message in messages or split(data):
+    def feed(self, data: bytes, decode: Decode, out: list[t.Any]) -> None:
+        """Appends to `out` what `decode` makes of each answer in one datagram (None: nothing)."""
+        for message in split(data):
             kind, flags, sequence, _unused, start, end = message
             if sequence != self.sequence:
                 continue

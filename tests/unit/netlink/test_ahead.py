@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.ahead import ahead, received
+from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.ahead import ahead
 
 
 def counted(count, made, fail_at=None):
@@ -63,59 +63,3 @@ def test_who_stops_early_gets_at_most_one_more_made():
     assert next(taken) == "first"
     taken.close()
     assert len(made) <= 1
-
-
-def arriving(last, made=None, fail_at=None):
-    """What a socket gives: the numbers up to `last`, and nothing but an error behind it."""
-    numbers = iter(range(last + 1))
-
-    def receive():
-        number = next(numbers, None)
-        if number is None or number == fail_at:
-            raise ValueError(f"item {number}")
-        if made is not None:
-            made.append(number)
-        return number
-
-    return receive, lambda number: number == last
-
-
-@pytest.mark.parametrize("last", [0, 1, 1000])
-def test_all_arrive_in_order_and_nobody_waits_for_more(last):
-    assert list(received(*arriving(last))) == list(range(last + 1))
-
-
-def test_what_arrives_is_waited_for_while_another_is_used():
-    reached = threading.Event()
-
-    def receive():
-        if not reached.is_set():
-            reached.set()
-            return "used"
-        return "arrived meanwhile"
-
-    taken = received(receive, lambda item: item != "used")
-    assert next(taken) == "used"
-    assert list(taken) == ["arrived meanwhile"]
-
-
-def test_an_error_arrives_in_its_turn():
-    taken = received(*arriving(9, fail_at=3))
-    assert [next(taken) for _unused in range(3)] == [0, 1, 2]
-    with pytest.raises(ValueError, match="item 3"):
-        next(taken)
-
-
-def test_who_stops_early_waits_for_one_more_at_most():
-    made, go = [], threading.Semaphore(1)
-    receive, is_last = arriving(1000, made)
-
-    def slowly():
-        go.acquire()
-        return receive()
-
-    taken = received(slowly, is_last)
-    assert next(taken) == 0
-    threading.Timer(0.05, go.release).start()
-    taken.close()
-    assert made == [0, 1]
