@@ -37,9 +37,7 @@ SPEC: Conf = {
             "accel": "tcg",
             "root-password": PASSWORD,
             "nics": [{"net": "mgmt"}],
-            "disks": [
-                {"name": "root", "type": "template", "template_type": "qcow2", "build": [{"virt-customize": BUILD}]}
-            ],
+            "disks": [DISK],
         }
     },
     "nets": {"mgmt": None},

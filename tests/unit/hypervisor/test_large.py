@@ -357,6 +357,6 @@ def test_memory_is_told_to_the_kib_where_anything_libvirt_says_fits(everything, 
             assert method == "getMemoryStats"
             if everything is None:
                 raise KvmError("not told")
-            return {"total": everything if cell == host.ALL else cells[cell]}
+            return {"total": everything if cell == memory.ALL else cells[cell]}
 
     assert host.memory_kib(Source(), 8154, len(cells)) == kib

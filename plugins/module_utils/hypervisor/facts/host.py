@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from ..errors import KvmError
 from ..schema import number
+from .memory import ALL
 from .node import Node
 from .values import attr, integer, kib, known, ranges, text, version, whole
 
@@ -35,9 +36,6 @@ def node(source: Node) -> dict[str, t.Any]:
         "caches": [_cache(one) for one in root.iterfind("host/cache/bank")],
         "power_management": [child.tag for child in root.iterfind("host/power_management/*")],
     }
-
-
-ALL = -1  # VIR_NODE_MEMORY_STATS_ALL_CELLS
 
 
 def memory_kib(source: Node, mib: int, cells: int) -> int:
