@@ -59,8 +59,8 @@ def _watched(connection: Connection, domain: t.Any, progress: Told) -> t.Iterato
         while not ended.wait(LOOK):
             try:
                 job = connection.ask_of(domain, "jobInfo")
-            except KvmError:
-                return
+            except KvmError:  # QEMU that has just begun has no figures yet, which libvirt refuses to tell
+                continue
             progress(job[TOTAL] - job[REMAINING], job[TOTAL])
 
     thread = threading.Thread(target=watch, daemon=True)
