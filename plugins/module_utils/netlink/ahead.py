@@ -17,8 +17,8 @@ import typing as t
 Item = t.TypeVar("Item")
 
 
-def ahead(first: Item, items: t.Iterator[Item]) -> t.Iterator[Item]:
-    """`first`, then `items` in order, each made by a thread while the one before it is used.
+def ahead(items: t.Iterator[Item]) -> t.Iterator[Item]:
+    """`items` in order, each made by a thread while the one before it is used.
 
     What making one raises is raised here, in its turn. When the caller stops, at most one more is made.
     """
@@ -28,7 +28,6 @@ def ahead(first: Item, items: t.Iterator[Item]) -> t.Iterator[Item]:
     wanted.put(True)
     thread.start()
     try:
-        yield first
         while True:
             item, error = made.get()
             if isinstance(error, StopIteration):

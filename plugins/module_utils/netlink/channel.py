@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import gc
+import itertools
 import os
 import socket
 import struct
@@ -34,7 +35,7 @@ RECEIVE_BUFFER = 4 << 20  # bytes asked for; without CAP_NET_ADMIN the system's 
 ACK_COST = 2048  # bytes of receive buffer an acknowledgement with its texts can take
 SEND_SIZE = 128 << 10  # it has to fit the send buffer, 208 KiB by default; with half of it two threads hardly overlap
 LARGEST = 128 << 10  # bytes of a datagram; dumps come in 32 KiB, a link with hundreds of VFs takes some 64
-MANY = 64  # requests in a first send are worth a thread that makes those of the next: mostly more follow
+MANY = 16  # requests in a first send are worth a thread that makes those of the next: mostly more follow
 ATTEMPTS = 40  # an interrupted dump is asked for again: under steady churn about every second one is
 
 
@@ -67,16 +68,26 @@ def _opened(protocol: int, netns: NetNS) -> socket.socket:
 
 
 def _early(batches: t.Iterator[Batch]) -> t.Iterator[Batch]:
+    """`batches`, the next made while one is used, where that takes longer than making it.
+
+    It does for requests that are alike; of others the first batch says it.
+    """
+    begun = time.monotonic()
     first = next(batches, None)
+    made = time.monotonic()
     if first is None:
         return
-    if len(first.requests) < MANY:
+    worthwhile = isinstance(first.requests, Alike)
+    if worthwhile:
+        batches = itertools.chain((first,), batches)
+    else:
         yield first
-        yield from batches
-        return
-    from .ahead import ahead
+        worthwhile = time.monotonic() - made > made - begun
+    if worthwhile and len(first.requests) >= MANY:
+        from .ahead import ahead
 
-    yield from ahead(first, batches)
+        batches = ahead(batches)
+    yield from batches
 
 
 class NetlinkSocket:

@@ -166,7 +166,7 @@ class Dump:
                 raise NetlinkOverrun(105, f"{self.request.operation}: the kernel lost messages of this dump")
 
 
-FIRST = 16  # the first run has such a part of the size
+FIRST = 32  # the first run has such a part of the size
 
 
 def chunks(requests: t.Iterable[Request | Alike], most: int, size: int) -> t.Iterator[t.List[Request] | Alike]:

@@ -200,13 +200,13 @@ def test_chunks_by_count_and_by_size():
     some = [request(str(index), 80) for index in range(5)]
     assert [len(part) for part in chunks(some, 2, 10_000)] == [2, 2, 1]
     assert [len(part) for part in chunks(some, 100, 100)] == [1] * 5
-    assert [len(part) for part in chunks(some, 100, 10_000)] == [5]
+    assert [len(part) for part in chunks(some, 100, 20_000)] == [5]
 
 
 def test_the_first_chunks_are_short():
     some = [request(str(index), 80) for index in range(50)]
-    assert [len(part) for part in chunks(some, 100, 1600)] == [1, 2, 4, 8, 16, 16, 3]
-    assert [len(part) for part in chunks(some, 10, 1600)] == [1, 2, 4, 8, 10, 10, 10, 5]
+    assert [len(part) for part in chunks(some, 100, 3200)] == [1, 2, 4, 8, 16, 19]
+    assert [len(part) for part in chunks(some, 10, 3200)] == [1, 2, 4, 8, 10, 10, 10, 5]
     assert list(chunks([], 2, 100)) == []
 
 
@@ -224,6 +224,6 @@ def test_a_request_larger_than_one_send_goes_alone():
 
 def test_requests_are_taken_as_they_are_needed():
     taken = []
-    parts = chunks((taken.append(index) or request(str(index), 80) for index in range(1000)), 10, 10_000)
+    parts = chunks((taken.append(index) or request(str(index), 80) for index in range(1000)), 10, 20_000)
     next(parts)
-    assert len(taken) == 7  # a sixteenth of the size, and the one that did not fit
+    assert len(taken) == 7  # a small part of the size, and the one that did not fit
