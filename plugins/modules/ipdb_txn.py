@@ -581,6 +581,7 @@ review:
   sample:
     - "br0: create bridge"
     - "br0: add address 192.0.2.10/24"
+    - "br0: up"
 plan_sha:
   description: SHA-256 of the plan, to be given as O(plan_sha).
   returned: when O(state) is V(begun), V(committed) or V(confirmed)

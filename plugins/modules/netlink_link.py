@@ -343,6 +343,7 @@ changes:
     - "br0: create bridge"
     - "br0: mtu 9000"
     - "br0: add address 192.0.2.1/24"
+    - "br0: up"
 link:
   description:
     - The link as read back from the kernel, in the keys and values of C(ip -d -json addr show); V(null) when it is

@@ -53,7 +53,8 @@ def create(draft: Draft, index: int, wave: Wave) -> None:
         return
     words = f"create {kind}" + (f" on {draft.name(then['link'])}" if then.get("link") and kind != "veth" else "")
     peer = draft.after.links.get(then["link"]) if kind == "veth" else None
-    values = _brought(then, known)
+    # With addresses it goes up after it has them, which takes the kernel less time than the other way round.
+    values = _brought(then, known, up=not draft.lines.addresses(True, index))
     action: Action
     if known.by_rtnetlink:
         action = _creation(then, known, values, peer)

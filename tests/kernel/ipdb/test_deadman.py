@@ -27,7 +27,7 @@ from tests.kernel.ipdb import tasks as txn
 from tests.kernel.ipdb.tasks import SLOWER
 
 WANTED = {"interfaces": [{"name": "br0", "kind": "bridge", "state": "up", "addresses": ["10.0.0.1/24"]}]}
-REVIEW = ["br0: create bridge", "br0: add address 10.0.0.1/24"]
+REVIEW = ["br0: create bridge", "br0: add address 10.0.0.1/24", "br0: up"]
 
 
 def there(netns: str) -> bool:

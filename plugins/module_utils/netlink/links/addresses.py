@@ -110,9 +110,7 @@ def plan_addresses(mine: LinkPlan, cycled: bool) -> None:
     present, fate = ({} if mine.reset else had), _fate(mine, had, wanted)
     mine.changes.show("addr", lambda: _shown(mine, had), lambda: _shown(mine, fate.final()))
     if fate.is_change() or cycled:
-        from .address_changes import plan_changes
-
-        plan_changes(mine, present, fate, cycled)
+        mine.task.plan_address_changes(mine, present, fate, cycled)
 
 
 def _shown(mine: LinkPlan, some: Addresses) -> list[str]:

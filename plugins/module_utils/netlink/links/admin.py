@@ -41,10 +41,12 @@ def plan_admin(mine: LinkPlan) -> bool:
 
 def _go_up(mine: LinkPlan) -> None:
     """The way back takes IPv6 addresses along: those that it had while it was down come back."""
-    from .restoring import after_a_fall
-
     name = mine.want.name
-    kept = after_a_fall(mine.host, mine.found) if mine.found is not None and not mine.reset else []
+    kept: list[Request] = []
+    if mine.found is not None and not mine.reset:
+        from .restoring import after_a_fall
+
+        kept = after_a_fall(mine.host, mine.found)
 
     def do(place: Place) -> list[Request]:
         return [link.change(place.index(name), name, up=True)]

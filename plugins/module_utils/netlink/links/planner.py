@@ -86,7 +86,7 @@ def _twins(hosts: Hosts, located: Located) -> dict[tuple[str | None, str], Wante
         if isinstance(peer, dict) and peer.get("ifname") and (want.place, want.name) not in twins:
             netns, name = peer.get("netns") or want.netns, peer["ifname"]
             _host(hosts, netns, want.at("options.peer.netns"))
-            twins[netns, name] = Wanted(want.at("options.peer"), name, {}, netns=netns, kind="veth")
+            twins[netns, name] = Wanted(want.at("options.peer"), name, {}, netns=netns, place=netns, kind="veth")
     return twins
 
 
@@ -157,6 +157,8 @@ def _no_such_link(want: Wanted) -> str:
 def _find(host: Host, want: Wanted) -> Found:
     """By what `select` says; a link renamed before is found by the name it was to get."""
     select = want.select
+    if not select:
+        return host.find(want.name)
     if "ifindex" in select:
         found = host.by_index(select["ifindex"])
     elif "address" in select:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from .addresses import plan_addresses
 from .admin import plan_admin
-from .found import kind_of
 from .linkplan import LinkPlan, parent_name
 from .membership import plan_master
 from .settings import plan_altnames, plan_attributes, plan_named_options, plan_options
@@ -19,9 +18,7 @@ def plan_link(mine: LinkPlan) -> None:
     _begin_anew(mine)
     show_kind(mine)
     if mine.fresh:
-        from .creation import plan_creation
-
-        plan_creation(mine)
+        mine.task.plan_creation(mine)
     else:
         _place(mine)
         plan_options(mine)
@@ -69,8 +66,7 @@ def _place(mine: LinkPlan) -> None:
 
 def show_kind(mine: LinkPlan) -> None:
     want, found = mine.want, mine.found
-    present = kind_of(found) if found else None
-    mine.changes.show("kind", present, want.kind or present)
+    mine.changes.show("kind", mine.present, want.kind or mine.present)
     mine.changes.show("admin", None, None)  # its place in the line; plan_admin fills it
     if found:
         mine.changes.old_name, mine.changes.old_place = found["ifname"], mine.home

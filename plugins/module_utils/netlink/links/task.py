@@ -58,7 +58,7 @@ def shown(host: Host, found: Link, netns: str | None) -> Link:
     near -= {None, 0}
     known = [one for one in map(host.by_index, near) if one] if near else ()
     link = show.link(dict(found), show.names_of(known))
-    link["addr_info"] = [
-        {key: value for key, value in one.items() if key != "index"} for one in host.addresses_of(found["ifindex"])
-    ]
+    link["addr_info"] = addresses = [dict(one) for one in host.addresses_of(found["ifindex"])]
+    for one in addresses:
+        del one["index"]
     return {**link, "netns": netns} if netns else link

@@ -8,6 +8,7 @@ Every complaint names the option as the user wrote it: `links[3].mtu: takes 0 to
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..attribute import BOOL, MAC, S32, U32, Codec, string
@@ -28,7 +29,7 @@ class WrongLink(ValueError):
 
 
 class Wanted(t.NamedTuple):
-    """One link as wanted; None means "as it is". `place` is the namespace in which it ends."""
+    """One link as wanted; None means "as it is"."""
 
     where: str
     name: str
@@ -36,6 +37,7 @@ class Wanted(t.NamedTuple):
     state: str = "present"
     netns: str | None = None
     move_to: str | None = None
+    place: str | None = None  # in which it ends: `move_to`, else `netns`; not worked out each time it is asked for
     kind: str | None = None
     options: t.Mapping[str, t.Any] = {}
     link: str | None = None
@@ -50,10 +52,6 @@ class Wanted(t.NamedTuple):
     recreate: bool = False
     vfs: t.Sequence[t.Mapping[str, t.Any]] = ()
     wireguard: t.Mapping[str, t.Any] | None = None
-
-    @property
-    def place(self) -> str | None:
-        return self.move_to or self.netns
 
     @property
     def label(self) -> str:
@@ -81,19 +79,21 @@ def parse(params: t.Mapping[str, t.Any], where: str = "", netns: str | None = No
     for option in ("link", "master"):
         if params.get(option):
             canonical(ALTNAME, params[option], at(option))
+    home, options, altnames = params.get("netns") or netns, params.get("options"), params.get("altnames")
     wanted = Wanted(
         where=where,
         name=name,
         select=select,
         state=params["state"],
-        netns=params.get("netns") or netns,
+        netns=home,
         move_to=params.get("move_to"),
+        place=params.get("move_to") or home,
         kind=params.get("kind"),
-        options={key: value for key, value in (params.get("options") or {}).items() if value is not None},
+        options={key: value for key, value in options.items() if value is not None} if options else {},
         link=params.get("link"),
         attributes=_attributes(params, at),
-        altnames=list(dict.fromkeys(_altname(text, at("altnames")) for text in params.get("altnames") or ())),
-        altnames_exact=params.get("altnames_mode") == "exact" and params.get("altnames") is not None,
+        altnames=list(dict.fromkeys(_altname(text, at("altnames")) for text in altnames)) if altnames else [],
+        altnames_exact=params.get("altnames_mode") == "exact" and altnames is not None,
         master=params.get("master"),
         ports=params.get("ports"),
         port_options=params.get("port_options") or {},
@@ -107,6 +107,7 @@ def parse(params: t.Mapping[str, t.Any], where: str = "", netns: str | None = No
     return wanted
 
 
+NOT_IN_NAMES = re.compile(r"[/:\s]")
 SELECTORS = {"name": ALTNAME, "altname": ALTNAME, "ifindex": S32, "address": MAC}
 
 
@@ -126,7 +127,7 @@ def check_name(name: str, where: str) -> None:
     size = len(name.encode("utf-8", "surrogateescape"))
     if not 0 < size <= IFNAMSIZ:
         raise WrongLink(where, f"{name!r} has {size} bytes; a link's name has 1 to {IFNAMSIZ}")
-    if name in (".", "..") or any(letter in "/:" or letter.isspace() or letter == "\0" for letter in name):
+    if name in (".", "..") or "\0" in name or NOT_IN_NAMES.search(name):
         raise WrongLink(where, f"{name!r} is not a link's name: no blanks, '/' or ':', and not '.' or '..'")
 
 
@@ -161,7 +162,7 @@ def _attributes(params: t.Mapping[str, t.Any], at: t.Callable[[str], str]) -> di
 
 
 def _altname(text: str, where: str) -> str:
-    if not text or text in (".", "..") or any(letter in "/:" or letter.isspace() for letter in text):
+    if not text or text in (".", "..") or NOT_IN_NAMES.search(text):
         raise WrongLink(where, f"{text!r} is not a link's name: no blanks, '/' or ':', and not '.' or '..'")
     return canonical(ALTNAME, text, where)
 
@@ -313,7 +314,8 @@ def _with_ports(found: t.Sequence[Wanted]) -> list[Wanted]:
                 raise WrongLink(wanted.at("ports"), f"{port} is wanted as a port of {wanted.name}, and absent")
             if number is None:
                 places[(wanted.place, port)] = len(out)
-                out.append(Wanted(wanted.at("ports"), port, {}, netns=wanted.place, master=wanted.name))
+                place = wanted.place
+                out.append(Wanted(wanted.at("ports"), port, {}, netns=place, place=place, master=wanted.name))
             elif out[number].master in (None, wanted.name):
                 out[number] = out[number]._replace(master=wanted.name)
             else:

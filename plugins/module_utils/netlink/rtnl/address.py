@@ -187,7 +187,7 @@ def new(index: int, address: str | t.Mapping[str, t.Any], replace: bool = False)
     more = {
         "lifetimes": None if valid is None and preferred is None else (valid, preferred),
         "flags": _flags(values) or None,
-        **{name: values.get(name) for name in PLAIN},
+        **{name: values[name] for name in PLAIN if name in values},
     }
     flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
     body = _body(index, prefix, _scope(prefix, values), values.get("address")) + TABLE.encode(more)
