@@ -29,6 +29,7 @@ from .message import (
     Message,
     Request,
     error_code,
+    fields,
     refusal,
     split,
 )
@@ -148,9 +149,9 @@ class Dump:
 
     def feed(self, data: bytes, decode: Decode, out: list[t.Any]) -> None:
         """Appends to `out` what `decode` makes of each answer in one datagram (None: nothing)."""
-        for message in split(data):
-            kind, flags, sequence, _unused, start, end = message
-            if sequence != self.sequence:
+        mine = self.sequence
+        for kind, flags, sequence, port, start, end in fields(data):
+            if sequence != mine:
                 continue
             if flags & NLM_F_DUMP_INTR:
                 self.interrupted = True
@@ -160,6 +161,7 @@ class Dump:
                     out.append(answer)
             elif kind in ENDS:
                 self.done = True
+                message = Message(kind, flags, sequence, port, start, end)
                 if error_code(data, message):
                     raise refusal(data, message, self.request)
             elif kind == NLMSG_OVERRUN:

@@ -59,8 +59,13 @@ class Message(t.NamedTuple):
 
 def split(data: bytes) -> t.Iterator[Message]:
     """The messages of one datagram. Raises NetlinkDecodeError where the framing is broken."""
+    return map(Message._make, fields(data))
+
+
+def fields(data: bytes) -> t.Iterator[t.Tuple[int, int, int, int, int, int]]:
+    """The fields of each `Message`: a long dump has no time to make those. Raises NetlinkDecodeError."""
     start, size = 0, len(data)
-    unpack, new = HEADER.unpack_from, tuple.__new__  # as Message(...) does, without a call between
+    unpack = HEADER.unpack_from
     while start < size:
         if size - start < HEADER_SIZE:
             raise NetlinkDecodeError(f"a netlink message of {size - start} bytes at offset {start}")
@@ -68,7 +73,7 @@ def split(data: bytes) -> t.Iterator[Message]:
         stop = start + length
         if length < HEADER_SIZE or stop > size:
             raise NetlinkDecodeError(f"a netlink message said to have {length} bytes, {size - start} are there")
-        yield new(Message, (kind, flags, sequence, port, start + HEADER_SIZE, stop))
+        yield kind, flags, sequence, port, start + HEADER_SIZE, stop
         start = (stop + 3) & ~3
 
 

@@ -169,18 +169,19 @@ def _destination(item: t.Mapping[str, t.Any], where: str) -> tuple[str, str]:
     except ValueError as error:
         raise WrongRoute(f"{_at(where, 'dst')}: {error}") from None
     family = FAMILIES[number]
-    if length == BITS[number]:  # that of IPv4 has one spelling
+    if length == BITS[number]:
         return dst.partition("/")[0] if number == AF_INET else inet_ntop(number, raw), family
-    _check_network(dst, Prefix(number, raw, length), where)
-    return (f"{inet_ntop(number, raw)}/{length}" if length else "default"), family
-
-
-def _check_network(dst: str, given: Prefix, where: str) -> None:
-    bits, number = BITS[given.family], int.from_bytes(given.raw, "big")
-    host = number & ((1 << (bits - given.length)) - 1)
+    host = int.from_bytes(raw, "big") & HOST[number][length]
     if host:
-        base = given._replace(raw=(number - host).to_bytes(bits // 8, "big"))
+        base = Prefix(number, (int.from_bytes(raw, "big") - host).to_bytes(len(raw), "big"), length)
         raise WrongRoute(f"{_at(where, 'dst')}: {dst} is an address in {base}, not a network")
+    if not length:
+        return "default", family
+    return dst if number == AF_INET else f"{inet_ntop(number, raw)}/{length}", family  # IPv4 has one spelling
+
+
+# By family and prefix length: the bits that a network has none of.
+HOST = {number: [(1 << (bits - length)) - 1 for length in range(bits + 1)] for number, bits in BITS.items()}
 
 
 def _canonical(fields: Route, where: str) -> Route:
