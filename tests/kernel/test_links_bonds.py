@@ -87,6 +87,20 @@ def test_a_vlan_stays_down_when_the_link_below_it_goes_up(bench):
     assert not up(bench, "bond0.5")
 
 
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_vlan_stays_down_on_a_new_link_that_goes_up_after_it_has_its_addresses(bench, anew):
+    vlan = {"name": "p0.5", "kind": "vlan", "link": "p0", "options": {"id": 5}, "state": "down"}
+    parent = {"name": "p0", "kind": "dummy", "state": "up", "addresses": ["10.7.0.1/24"]}
+    if anew:
+        bench.predicted(parent, vlan)
+        # It has kept its address: the task says none.
+        parent = {"name": "p0", "kind": "bridge", "state": "present", "recreate": True}
+    done = bench.predicted(parent, {**vlan, "recreate": True})
+    assert f"p0.5 in {bench.netns}: down again, after the link below it went up" in done["changes"]
+    assert (up(bench, "p0"), up(bench, "p0.5")) == (True, False)
+    assert bench.addresses("p0") == ["10.7.0.1/24"]
+
+
 def test_a_port_of_a_vrf_keeps_its_addresses(bench):
     addresses = ["10.0.0.1/24", "fd00::1/64"]
     bench.predicted(name="d0", addresses=addresses)

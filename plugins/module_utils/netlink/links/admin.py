@@ -9,7 +9,7 @@ from ..message import Request
 from ..rtnl import address, link
 from . import waves
 from .addresses import final_addresses
-from .linkplan import LinkPlan, below_of, goes_up_at_creation, is_up
+from .linkplan import LinkPlan, below_of, is_up, is_up_from_the_start
 from .membership import crosses_vrf, joins_bond, leaves_bond
 from .runner import Place, Step, nothing
 
@@ -23,9 +23,8 @@ def plan_admin(mine: LinkPlan) -> bool:
     if joins and stands_up:
         _go_down(mine, waves.LEAVE_MASTER, "down, to be taken into the bond")
     ends_up = want.state == "up" or (want.state == "present" and (stands_up or joins))
-    if mine.fresh and mine.kind.by_rtnetlink:
-        stands_up = goes_up_at_creation(want) and not (mine.twin or mine.aside)
-    stands_up = joins or (stands_up and not leaves)  # a bond opens the ports that it takes in, and closes those that go
+    # A bond opens the ports that it takes in, and closes those that go.
+    stands_up = joins or (is_up_from_the_start(mine) and not leaves)
     if ends_up and not stands_up:
         _go_up(mine)
     elif stands_up and not ends_up:

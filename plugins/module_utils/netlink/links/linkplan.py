@@ -37,7 +37,7 @@ class Task:
         self.hosts = hosts
         # By namespace and name: links that come into being as the other end of a pair.
         self.twins = twins
-        self._there = there = [(want, found) for want, found, _unused in located if want.state != "absent"]
+        there = [(want, found) for want, found, _unused in located if want.state != "absent"]
         self._masters = [(want, found) for want, found in there if want.master]
         # The kind of every link that will be there; None where it stays what it is.
         self.kinds = {(want.place, want.name): want.kind for want, _unused in there}
@@ -48,21 +48,18 @@ class Task:
         self.doomed: set[tuple[str | None, int]] = set()
         self.anew: set[int] = set()  # indexes of those of them that have to be removed themselves
         self.losses: list[Change] = []  # of links that go because another one moves
+        self.links: t.Sequence[LinkPlan] = ()  # those that will be there, once what becomes of each is known
 
     @functools.cached_property
     def _rising(self) -> set[tuple[str | None, str]]:
         return {
-            (want.place, want.name)
-            for want, found in self._there
-            if want.state == "up"
-            and not (found["flags"] & IFF_UP if found and not self._goes(want, found) else goes_up_at_creation(want))
+            (mine.want.place, mine.want.name)
+            for mine in self.links
+            if mine.want.state == "up" and not is_up_from_the_start(mine)
         }
 
-    def _goes(self, want: Wanted, found: Link) -> bool:
-        return (want.netns, found["ifindex"]) in self.doomed
-
     def rises(self, key: tuple[str | None, str]) -> bool:
-        """Whether a link of the task, by namespace and name, goes up after it is there. When `doomed` is complete."""
+        """Whether a link of the task, by namespace and name, goes up after it is there."""
         return key in self._rising
 
     # Code that a task without changes needs none of: an import by each of a thousand links takes a millisecond.
@@ -180,6 +177,13 @@ def below_of(mine: LinkPlan) -> tuple[str | None, str]:
 
 def is_up(mine: LinkPlan) -> bool:
     return bool(mine.found and mine.found["flags"] & IFF_UP) and not mine.reset
+
+
+def is_up_from_the_start(mine: LinkPlan) -> bool:
+    """Whether it is up already, or by its creation."""
+    if mine.fresh and mine.kind.by_rtnetlink:
+        return goes_up_at_creation(mine.want) and not (mine.twin or mine.aside)
+    return is_up(mine)
 
 
 def at_creation(kind: str, attribute: str) -> bool:

@@ -13,7 +13,7 @@ from .found import STANDING, by_mac, kind_of
 from .host import FEW, Host, Hosts
 from .linkplan import LinkPlan, Task
 from .runner import Runner
-from .single import plan_link
+from .single import begin, plan_link
 from .wanted import Wanted, WrongLink
 
 Found = t.Optional[t.Dict[str, t.Any]]
@@ -36,6 +36,9 @@ def plan(hosts: Hosts, wanted: t.Sequence[Wanted], run: Runner, lines: bool = Tr
         if want.state != "absent":
             links.append(LinkPlan(want, found, moved, depth_of(want), task))
     _refuse_or_doom([(mine, mine.found) for mine in links if mine.found and mine.irreconcilable])
+    for mine in links:
+        begin(mine)
+    task.links = links
     for mine in links:
         plan_link(mine)
     changes = [change for mine in links for change in mine.changes.finished(lines)]

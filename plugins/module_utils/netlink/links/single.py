@@ -12,10 +12,15 @@ from .membership import plan_master
 from .settings import plan_altnames, plan_attributes, plan_named_options, plan_options
 
 
+def begin(mine: LinkPlan) -> None:
+    """What becomes of a link that is there: it stays, or is made anew, which other links have to know."""
+    mine.changes.before = None if mine.found is None else {}
+    if mine.found and mine.task.doomed:
+        _begin_anew(mine)
+
+
 def plan_link(mine: LinkPlan) -> None:
     """Fills `mine.changes`. Raises WrongLink. Sections that few tasks need are only loaded for those."""
-    mine.changes.before = None if mine.found is None else {}
-    _begin_anew(mine)
     show_kind(mine)
     if mine.fresh:
         mine.task.plan_creation(mine)
