@@ -673,6 +673,7 @@ rolled_back:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils.invocation import invocation
 from ..module_utils.ipdb import spec, task
 from ..module_utils.netlink.legible import legible, visible
 
@@ -684,6 +685,7 @@ def main() -> None:
     except task.FAILURES as error:
         module.fail_json(msg=visible(str(error)), **legible(getattr(error, "details", {})))
     diff = result.pop("diff", None)
+    result["invocation"] = invocation(module.params)
     module.exit_json(**result, **({"diff": diff} if module._diff and diff else {}))
 
 

@@ -377,6 +377,7 @@ links:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils.invocation import invocation
 from ..module_utils.netlink.legible import legible, visible
 from ..module_utils.netlink.links import spec, task
 
@@ -393,7 +394,7 @@ def main() -> None:
         result = task.run(module.params, module.check_mode, module._diff)
     except task.FAILURES as error:
         module.fail_json(msg=visible(str(error)))
-    module.exit_json(**legible(result))
+    module.exit_json(**legible(result), invocation=invocation(module.params))
 
 
 if __name__ == "__main__":

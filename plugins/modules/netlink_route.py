@@ -186,6 +186,7 @@ routes:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import quick_import  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils.invocation import invocation
 from ..module_utils.netlink.legible import legible, visible
 from ..module_utils.netlink.routes import spec, task
 
@@ -207,6 +208,7 @@ def main() -> None:
     except task.FAILURES as error:
         module.fail_json(msg=visible(str(error)))
     diff = result.pop("diff")
+    result["invocation"] = invocation(module.params)
     module.exit_json(**result, **({"diff": diff} if module._diff else {}))
 
 
