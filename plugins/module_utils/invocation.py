@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a module's result says of its parameters, which C(-vvv) shows.
 
-Left to Ansible it has every option of every item of a list: a thousand links with five options each come back with
-forty, which is the greater part of the result and a tenth of the task's time.
+Left to Ansible it has every option of every item of a list, given or not: of a thousand bridges 400 of the 717 KB that
+come back, where what was given is 154.
 """
 
 from __future__ import annotations

@@ -204,9 +204,9 @@ def test_chunks_by_count_and_by_size():
 
 
 def test_the_first_chunks_are_short():
-    some = [request(str(index), 80) for index in range(50)]
-    assert [len(part) for part in chunks(some, 100, 3200)] == [1, 2, 4, 8, 16, 19]
-    assert [len(part) for part in chunks(some, 10, 3200)] == [1, 2, 4, 8, 10, 10, 10, 5]
+    some = [request(str(index), 80) for index in range(100)]
+    assert [len(part) for part in chunks(some, 100, 3200)] == [1, 2, 4, 8, 16, 32, 32, 5]
+    assert [len(part) for part in chunks(some, 10, 3200)] == [1, 2, 4, 8, *[10] * 8, 5]
     assert list(chunks([], 2, 100)) == []
 
 
@@ -226,4 +226,4 @@ def test_requests_are_taken_as_they_are_needed():
     taken = []
     parts = chunks((taken.append(index) or request(str(index), 80) for index in range(1000)), 10, 20_000)
     next(parts)
-    assert len(taken) == 7  # a small part of the size, and the one that did not fit
+    assert len(taken) == 7  # a thirty-second of the size, and the one that did not fit

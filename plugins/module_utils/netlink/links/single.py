@@ -15,7 +15,7 @@ from .settings import plan_altnames, plan_attributes, plan_named_options, plan_o
 def begin(mine: LinkPlan) -> None:
     """What becomes of a link that is there: it stays, or is made anew, which other links have to know."""
     mine.changes.before = None if mine.found is None else {}
-    if mine.found and mine.task.doomed:
+    if mine.task.doomed:
         _begin_anew(mine)
 
 
