@@ -256,7 +256,8 @@ class _Importing:
     def _part(self, part: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         chains = {disk: self._real(chain) for disk, chain in part["chains"].items()}
         stamps = {disk: stamp(chain[0][0]) for disk, chain in chains.items()}
-        return {"state": part["state"], "memory": "", "domain": {}, "chains": chains, "stamps": stamps}
+        without = {"memory": "", "agent": False, "domain": {}}
+        return {"state": part["state"], **without, "chains": chains, "stamps": stamps}
 
 
 def _check(file: File, stream: t.IO[bytes], done: t.Callable[[bytes], None]) -> None:

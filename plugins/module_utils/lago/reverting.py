@@ -117,7 +117,7 @@ def _go_on(prefix: Prefix, journal: Journal, parts: Parts) -> None:
     invoke_in_parallel(lambda vm: _restore(prefix, journal, vm, parts[vm]), warm)
     domains = {vm: prefix.virt_env.get_vm(vm).domain() for vm in warm}
     window.wake(prefix.connection, domains)
-    window.set_clocks(prefix.connection, domains)
+    window.set_clocks(prefix.connection, {vm: domain for vm, domain in domains.items() if parts[vm]["agent"]})
 
 
 def _restore(prefix: Prefix, journal: Journal, vm: str, part: t.Mapping[str, t.Any]) -> None:

@@ -8,7 +8,8 @@ of each running VM's memory. The VMs write to overlays from then on. `snapshots`
 
     {"at": "before",                    the snapshot that the lab goes on from
      "taken": {"before": {"parent": "", "time": 1795253693, "memory": true, "paused": 0.042, "frozen": ["vm0"],
-                          "vms": {"vm0": {"state": "running", "memory": "/lab/images/vm0.1.memory", "domain": {...},
+                          "vms": {"vm0": {"state": "running", "memory": "/lab/images/vm0.1.memory", "agent": true,
+                                          "domain": {...},
                                           "chains": {"root": [["/lab/images/vm0_root.qcow2", "qcow2"], ...]},
                                           "stamps": {"root": [196624, 1795253693611038712]}}}}}}
 
@@ -140,6 +141,9 @@ class _Taking:
         self._vms = prefix.virt_env.get_vms()
         self._domains = live_domains(prefix, journal)
         self._devs = {vm: set(layers.active_files(prefix.connection, live)) for vm, live in self._domains.items()}
+        self._agents = {
+            vm for vm, live in self._domains.items() if memory and window.has_agent(prefix.connection, live)
+        }
         self._number = next_number(journal)
         self._layers = next_layers(
             prefix, journal, {(vm, disk.name): disk.chain for vm in self._vms for disk in disks_of(self._vms[vm])}
@@ -186,6 +190,7 @@ class _Taking:
             vm: {
                 "state": "running" if vm in self._domains else OFF,
                 "memory": self._memory_file(vm) if self._memory and vm in self._domains else "",
+                "agent": vm in self._agents,
                 "domain": self._detail(vm) if self._memory and vm in self._domains else {},
                 "chains": {layer.disk: layer.below for layer in self._layers if layer.vm == vm},
                 "stamps": {layer.disk: stamp(layer.below[0][0]) for layer in self._layers if layer.vm == vm},

@@ -22,6 +22,8 @@ from .parallel import invoke_in_parallel
 
 RUNNING, PAUSED = 1, 3  # VIR_DOMAIN_* of the state (libvirt/libvirt-domain.h)
 ANSWER = 20  # seconds for an agent to freeze or thaw
+BACK = 5.0  # seconds for the channel of an agent to be open again in a VM that goes on from memory
+PAUSE = 0.01
 
 Domains = t.Mapping[str, t.Any]  # live domains of libvirt by the names of VMs
 
@@ -110,18 +112,32 @@ def thaw(connection: Connection, domains: Domains) -> None:
 
 
 def set_clocks(connection: Connection, domains: Domains) -> None:
-    """Guests that went on from a memory image believe the time of then; those with an agent learn that of now."""
+    """Guests that went on from a memory image believe the time of then: their agents tell them that of now.
+
+    `domains`: of guests whose agent was there when the image was taken.
+    """
 
     def one(name: str) -> None:
         domain = domains[name]
         try:
-            if has_agent(connection, domain):
+            if _agent_is_back(connection, domain):
                 connection.ask_of(domain, "agentSetResponseTimeout", ANSWER, 0)
-                connection.ask_of(domain, "setTime", {"seconds": int(time.time())})
+                seconds, rest = divmod(time.time_ns(), 10**9)
+                connection.ask_of(domain, "setTime", {"seconds": seconds, "nseconds": rest})
         except KvmError:  # an agent without that command, a guest without a clock
             pass
 
     invoke_in_parallel(one, domains)
+
+
+def _agent_is_back(connection: Connection, domain: t.Any) -> bool:
+    """QEMU says that a channel is open only when the guest has run again for a moment."""
+    deadline = time.monotonic() + BACK
+    while not has_agent(connection, domain):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
 
 
 def has_agent(connection: Connection, domain: t.Any) -> bool:

@@ -145,7 +145,8 @@ def _programs(packages: Path, tree: Path) -> None:
             (tree / "bin" / name).symlink_to("busybox")
     (tree / "sbin").mkdir()
     (tree / "sbin/init").symlink_to("../bin/busybox")
-    (tree / "sbin/acpid").symlink_to("../bin/busybox")
+    for name in ("acpid", "hwclock"):  # the agent sets no clock without the latter
+        (tree / "sbin" / name).symlink_to("../bin/busybox")
     loader = packages / LOADER
     real = packages / os.readlink(loader).lstrip("/") if loader.is_symlink() else loader
     _copy(real, tree / LOADER)
