@@ -30,17 +30,17 @@ class ByHand(t.NamedTuple):
 
 
 def written_down(prefix: Prefix, kind: Kind, kept: pathlib.Path) -> ByHand:
-    env = prefix.virt_env
+    env, ways = prefix.virt_env, kind.ways(prefix)
     seeds = [path for path in pathlib.Path(prefix.paths.images()).iterdir() if path.suffix == ".iso"]
     kept.mkdir(mode=0o755)
-    for path in (*seeds, pathlib.Path(prefix.paths.ssh_id_rsa())):
+    for path in (*seeds, *{pathlib.Path(way.key) for way in ways.values()}):
         shutil.copy2(path, kept)
     vms = env.get_vms()
     return ByHand(
         prefix.connection.handle.networkLookupByUUIDString(env.get_net().uuid).XMLDesc(INACTIVE),
         {name: vm.document() for name, vm in vms.items()},
         {name: vm.disks()[0].chain for name, vm in vms.items()},
-        {name: way._replace(key=str(kept / "id_rsa")) for name, way in kind.ways(prefix).items()},
+        {name: way._replace(key=str(kept / pathlib.Path(way.key).name)) for name, way in ways.items()},
         kept,
         pathlib.Path(prefix.paths.prefix()),
     )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import pathlib
 import shutil
 import subprocess
@@ -26,9 +25,16 @@ from tests.testbed.libvirt.daemon import Daemon
 NAMES = ("one", "two", "three")
 LIMIT = 240.0  # seconds for a guest to answer
 PAUSE = 0.1  # seconds between two questions, for all sides
-UNKNOWN = {"StrictHostKeyChecking": "no", "UserKnownHostsFile": "/dev/null", "LogLevel": "ERROR", "ConnectTimeout": "1"}
-TESTBED = pathlib.Path(tiny.__file__).parents[1] / "testbed.py"
-DEBIAN_MEMORY = 512  # MiB
+CLOCK = 2.0  # seconds by which a guest's may be wrong
+# Emulated, OpenSSH takes seconds to greet and to agree on keys; who gives up before has it begin anew.
+HANDSHAKE = "20"  # seconds
+UNKNOWN = {
+    "StrictHostKeyChecking": "no",
+    "UserKnownHostsFile": "/dev/null",
+    "LogLevel": "ERROR",
+    "ConnectTimeout": HANDSHAKE,
+}
+TESTBED = pathlib.Path(tiny.__file__).parents[1]
 
 
 class Ground:
@@ -38,6 +44,7 @@ class Ground:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fleet-bl-"))
         self.folder.chmod(0o755)
         self.daemon = Daemon(self.folder / "d")
+        self.daemon.virsh("capabilities")  # libvirtd learns once what QEMU can: not in the first lab's time
         self.guest = tiny.copied(self.folder / "tiny")
 
     def prefix(self, name: str) -> Prefix:
@@ -76,66 +83,43 @@ def wait_for(way: Way) -> None:
 
 
 class Kind(t.NamedTuple):
-    """One kind of guest, three of which are a lab. `ways`: to its guests, once it is there."""
+    """One kind of guest, three of which are a lab. `key`: that lets in, "" for the lab's own."""
 
     name: str
     spec: t.Dict[str, t.Any]
     repository: t.Optional[TemplateRepository]
-    ways: t.Callable[[Prefix], t.Dict[str, Way]]
+    key: str = ""
+
+    def ways(self, prefix: Prefix) -> dict[str, Way]:
+        key = self.key or prefix.paths.ssh_id_rsa()
+        return {name: Way(vm.ip(), key) for name, vm in prefix.virt_env.get_vms().items()}
 
 
 def tiny_guests(ground: Ground) -> Kind:
     """128 MiB, busybox and dropbear: hardly anything to be booted."""
     repository = TemplateRepository.from_file(str(ground.guest / "repository.json"))
-    return Kind("tiny", guests(ground.guest, *NAMES), repository, by_address)
+    return Kind("tiny", guests(ground.guest, *NAMES), repository)
 
 
 def debian_guests(ground: Ground) -> Kind:
-    """The testbed's Debian with systemd, udev and OpenSSH."""
-    image = _debian_image()
+    """The testbed's Debian for labs, with systemd, udev, OpenSSH and the agent."""
+    sys.path.insert(0, str(TESTBED))
+    import image
+    import recipes
+
     place = ground.folder / "debian"
     place.mkdir(mode=0o755)
     for name in ("kernel", "initrd", "root.ext4", "id_ed25519"):
-        subprocess.run(["cp", "--sparse=always", str(image / name), str(place / name)], check=True)
+        subprocess.run(["cp", "--sparse=always", str(image.image_of("lab") / name), str(place / name)], check=True)
         (place / name).chmod(0o600 if name == "id_ed25519" else 0o644)
     more = {
-        "memory": DEBIAN_MEMORY,
+        "memory": recipes.LAB.memory_mib,
         "kernel": str(place / "kernel"),
         "initrd": str(place / "initrd"),
-        "cmdline": "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=-1",
+        "cmdline": recipes.LAB.append,
         "disks": [{"name": "root", "template_type": "qcow2", "path": str(place / "root.ext4"), "dev": "vda"}],
     }
-    spec = guests(ground.guest, *NAMES, **more)
-    spec["nets"]["mgmt"]["ipv6"] = True
-    return Kind("Debian", spec, None, by_link(str(place / "id_ed25519")))
-
-
-def _debian_image() -> pathlib.Path:
-    sys.path.insert(0, str(TESTBED.parent))
-    import image
-
-    return image.image_of("debian")
-
-
-def by_address(prefix: Prefix) -> dict[str, Way]:
-    return {name: Way(vm.ip(), prefix.paths.ssh_id_rsa()) for name, vm in prefix.virt_env.get_vms().items()}
-
-
-def by_link(key: str) -> t.Callable[[Prefix], dict[str, Way]]:
-    """By the address that a link makes itself of its MAC (RFC 4291, appendix A): all have the same one of IPv4."""
-
-    def found(prefix: Prefix) -> dict[str, Way]:
-        bridge = prefix.virt_env.get_net().bridge
-        vms = prefix.virt_env.get_vms()
-        return {name: Way(f"{link_local(vm.nics()[0]['mac'])}%{bridge}", key) for name, vm in vms.items()}
-
-    return found
-
-
-def link_local(mac: str) -> str:
-    high, *rest = bytes.fromhex(mac.replace(":", ""))
-    number = bytes([high ^ 2, *rest[:2], 0xFF, 0xFE, *rest[2:]])
-    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + number))
+    return Kind("Debian", guests(ground.guest, *NAMES, **more), None, str(place / "id_ed25519"))
 
 
 def raised(ground: Ground, kind: Kind, name: str) -> tuple[Prefix, float]:
@@ -164,6 +148,7 @@ def reverted(prefix: Prefix, kind: Kind, before: t.Sequence[str]) -> Back:
     answer = time.perf_counter() - begun
     if boots(prefix, kind) != before:
         raise RuntimeError("the guests were booted, instead of going on from their memory")
+    invoke_in_parallel(_check_clock, kind.ways(prefix).values())
     return Back(run, answer)
 
 
@@ -177,6 +162,14 @@ def _boot(way: Way) -> str:
     if done.returncode:
         raise RuntimeError(f"{way.address} does not say what boot it is: {done.stderr}")
     return done.stdout
+
+
+def _check_clock(way: Way) -> None:
+    """What was not set is late by more: as long as the memory was written, and read again."""
+    begun = time.time()
+    told = int(way.ask("date +%s").stdout)
+    if not begun - CLOCK <= told <= time.time() + CLOCK:
+        raise RuntimeError(f"{way.address} is {begun - told:.0f} s late")
 
 
 def snapped(prefix: Prefix, name: str, memory: bool) -> float:

@@ -19,6 +19,7 @@ from lab_ground import Back, Ground, Kind, boots, debian_guests, raised, reverte
 from tests.libvirt.lago.inside import network_of
 
 LABS = 10  # of one template
+REVERTS = 3  # of each lab
 TASKS = 9  # of each side
 
 Row = t.Tuple[str, str, str, str, str]  # what, ours, beside, ratio, verdict
@@ -43,56 +44,52 @@ class Measured:
         self.back: list[Back] = []
         self.paused: list[float] = []
 
-    def add(self, ground: Ground, kind: Kind, by_hand: bool, again: int) -> None:
-        """One round: a lab is raised, taken back `again` times, destroyed, and its guests are raised by hand."""
+    def add(self, ground: Ground, kind: Kind) -> None:
+        """One round: a lab is raised, taken back, destroyed, and its guests are raised by hand."""
         number = len(self.ours)
         prefix, seconds = raised(ground, kind, f"{kind.name}{number}")
+        kept = ground.folder / f"kept-{kind.name}{number}"
         try:
             self.ours.append(seconds)
-            hand = lab_by_hand.written_down(prefix, kind, ground.folder / f"kept{number}") if by_hand else None
+            hand = lab_by_hand.written_down(prefix, kind, kept)
             before = boots(prefix, kind)
             self.paused.append(snapped(prefix, "disks", memory=False))
             snapped(prefix, "memory", memory=True)
             os.sync()  # nobody goes back in the very second in which the snapshot was written
-            self.back += [reverted(prefix, kind, before) for _unused in range(again)]
-            say(f"{kind.name}: raised in {seconds:.2f} s, {self.back[-again:]}")
+            self.back += [reverted(prefix, kind, before) for _unused in range(REVERTS)]
+            say(f"{kind.name}: raised in {seconds:.2f} s, {self.back[-REVERTS:]}")
         finally:
             prefix.destroy()
             prefix.close()
-        if hand:
-            self.hand.append(lab_by_hand.raised(ground, hand))
-            lab_by_hand.removed(ground, hand)
-            say(f"{kind.name}: raised by hand in {self.hand[-1]:.2f} s")
+        self.hand.append(lab_by_hand.raised(ground, hand))
+        lab_by_hand.removed(ground, hand)
+        say(f"{kind.name}: raised by hand in {self.hand[-1]:.2f} s")
 
-    def back_rows(self, kind: Kind) -> list[Row]:
-        boot = statistics.median(self.ours)
+    def rows(self, kind: Kind) -> list[Row]:
+        boot, hand, paused = (statistics.median(some) for some in (self.ours, self.hand, self.paused))
         run = statistics.median(back.run for back in self.back)
         answer = statistics.median(back.answer for back in self.back)
-        beside = f"booting {boot:.2f} s"
-        name = f"{kind.name}: back to a snapshot with memory"
+        booting = f"booting {boot:.2f} s"
+        back = f"{kind.name}: back to a snapshot with memory"
         return [
-            judged(f"{name}, all run", run, boot, 1 / 8, (f"{run:.2f} s", beside)),
-            judged(f"{name}, all answer by SSH", answer, boot, 1 / 8, (f"{answer:.2f} s", beside)),
+            judged(
+                f"{kind.name}: from their description to SSH",
+                boot,
+                hand,
+                1.1,
+                (f"{boot:.2f} s", f"by hand {hand:.2f} s"),
+            ),
+            judged(f"{back}, all run", run, boot, 1 / 8, (f"{run:.2f} s", booting)),
+            judged(f"{back}, all answer by SSH", answer, boot, 1 / 8, (f"{answer:.2f} s", booting)),
+            judged(f"{kind.name}: paused by a snapshot of disks", paused, 0.1, 1, (f"{paused * 1e3:.0f} ms", "100 ms")),
         ]
 
 
-def of_tiny_guests(ground: Ground, rounds: int) -> list[Row]:
-    kind, found = tiny_guests(ground), Measured()
+def of_guests(ground: Ground, kind: Kind, rounds: int) -> list[Row]:
+    found = Measured()
     for _unused in range(rounds):
-        found.add(ground, kind, by_hand=True, again=2)
-    ours, hand, paused = (statistics.median(some) for some in (found.ours, found.hand, found.paused))
-    texts = f"{ours:.2f} s", f"by hand {hand:.2f} s"
-    return [
-        judged("tiny: from their description to SSH", ours, hand, 1.1, texts),
-        *found.back_rows(kind),
-        judged("tiny: paused by a snapshot of disks", paused, 0.1, 1, (f"{paused * 1e3:.0f} ms", "100 ms")),
-    ]
-
-
-def of_debian_guests(ground: Ground) -> list[Row]:
-    kind, found = debian_guests(ground), Measured()
-    found.add(ground, kind, by_hand=False, again=3)
-    return found.back_rows(kind)
+        found.add(ground, kind)
+    return found.rows(kind)
 
 
 def of_many_labs(ground: Ground) -> list[Row]:
@@ -149,7 +146,7 @@ def measured(ground: Ground, rounds: int, kinds: t.Sequence[str]) -> list[Row]:
     with network_of(ground.daemon):
         if "tiny" in kinds:
             # the template is in the store from then on, as it lies there for those raised by hand
-            rows += [*of_many_labs(ground), *of_tiny_guests(ground, rounds), *of_unchanged_labs(ground)]
+            rows += of_many_labs(ground) + of_guests(ground, tiny_guests(ground), rounds) + of_unchanged_labs(ground)
         if "debian" in kinds:
-            rows += of_debian_guests(ground)
+            rows += of_guests(ground, debian_guests(ground), rounds)
     return rows

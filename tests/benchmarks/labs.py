@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Labs of three VMs beside the same guests raised by hand: .cache/venv-libvirt/bin/python labs.py [--write]
 
---rounds N       of the tiny guests (3)
---kind NAME      guests `tiny` (where nothing is said) or `debian`, which were not yet seen to answer; repeatable
+--rounds N       of each kind of guest (3)
+--kind NAME      only guests `tiny`, or `debian`; repeatable
 
 For a Python that has Ansible and libvirt-python: the one that `make libvirt` makes.
 """
@@ -23,16 +23,18 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 RESULTS = HERE / "RESULTS-labs.md"
+KINDS = ("tiny", "debian")
 
 HEAD = """\
 # Labs: speed, compared
 
 Written by `tests/benchmarks/labs.py --write`: labs of three guests in software emulation, on a libvirtd of their own
-(Linux {kernel}, QEMU {qemu}, libvirt {libvirt}). Tiny guests have 128 MiB, busybox and dropbear; they are raised by
-turns with the same documents and overlays by `qemu-img`, `virsh create` of all at once, and ssh that is asked until it
-answers: medians of {rounds} rounds. Debian is the testbed's guest with systemd and OpenSSH, 512 MiB: one round if
-asked for. Booting is that of ours, from a description to SSH. A guest that is back says the `boot_id` of before; times
-are both of one revert, until all run with the right time, and until a login of each succeeds. Only ratios compare.
+(Linux {kernel}, QEMU {qemu}, libvirt {libvirt}). Tiny guests have 128 MiB, busybox and dropbear; Debian's have 512 MiB,
+systemd, udev and OpenSSH; both have the agent, and their addresses by DHCP. They are raised by turns with the same
+documents and overlays by `qemu-img`, `virsh create` of all at once, and ssh that is asked until it answers: medians of
+{rounds} rounds. Booting is that of ours, from a description to SSH. A guest that is back says the `boot_id` of before,
+and what time it is now; times are both of one revert ({reverts} a round), until all run with the right time, and until
+a login of each succeeds. Only ratios compare.
 
 | three guests | ours | beside | ratio | wanted |
 | --- | --- | --- | --- | --- |
@@ -63,7 +65,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--kind", action="append", choices=("tiny", "debian"))
+    parser.add_argument("--kind", action="append", choices=KINDS)
     return parser.parse_args()
 
 
@@ -73,16 +75,18 @@ def main() -> int:
     try:
         arrange(top)
         from lab_ground import Ground
-        from lab_rows import measured
+        from lab_rows import REVERTS, measured
 
         ground = Ground()
         try:
-            rows = measured(ground, wanted.rounds, wanted.kind or ("tiny",))
+            rows = measured(ground, wanted.rounds, wanted.kind or KINDS)
         finally:
             ground.clear()
     finally:
         shutil.rmtree(top)
-    text = HEAD.format(rounds=wanted.rounds, **versions()) + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    text = HEAD.format(rounds=wanted.rounds, reverts=REVERTS, **versions()) + "".join(
+        f"| {' | '.join(row)} |\n" for row in rows
+    )
     print(text, end="")
     if wanted.write:
         RESULTS.write_text(text)
