@@ -626,6 +626,10 @@ timings:
 network:
   description:
     - What the task speaks of, as read back from the kernel, by kind of object.
+    - What most links and addresses have is left out unless the task says it. That is of links no C(ifalias),
+      C(altnames), C(master) and C(link), C(group) 0, C(txqlen) 1000, C(addr_gen_mode) V(eui64); of addresses the
+      C(scope) V(global).
+    - Of the options of a link's kind, and of those that it has as a port, it holds what the task says.
     - In check mode, as it is.
   returned: when O(state) is V(committed) or V(confirmed)
   type: dict
@@ -685,7 +689,7 @@ def main() -> None:
     except task.FAILURES as error:
         module.fail_json(msg=visible(str(error)), **legible(getattr(error, "details", {})))
     diff = result.pop("diff", None)
-    result["invocation"] = invocation(module.params)
+    result["invocation"] = invocation(module)
     module.exit_json(**result, **({"diff": diff} if module._diff and diff else {}))
 
 

@@ -394,7 +394,7 @@ def main() -> None:
         result = task.run(module.params, module.check_mode, module._diff)
     except task.FAILURES as error:
         module.fail_json(msg=visible(str(error)))
-    module.exit_json(**legible(result), invocation=invocation(module.params))
+    module.exit_json(**legible(result), invocation=invocation(module))
 
 
 if __name__ == "__main__":

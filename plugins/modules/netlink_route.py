@@ -208,7 +208,7 @@ def main() -> None:
     except task.FAILURES as error:
         module.fail_json(msg=visible(str(error)))
     diff = result.pop("diff")
-    result["invocation"] = invocation(module.params)
+    result["invocation"] = invocation(module)
     module.exit_json(**result, **({"diff": diff} if module._diff else {}))
 
 

@@ -18,29 +18,13 @@ from ..netlink.rtnl.route import Deferred, many
 from .announcing import announce
 from .capture import capture
 from .collecting import uncollected
-from .difference import Impossible, difference
+from .difference import difference
+from .failures import Impossible, TransactionFailed, some
 from .merging import replaced, restoring
 from .picture import Picture, from_lists
 from .step import Step, Wave, Waves, touched
 
 Note = t.Callable[[int, Wave], None]
-
-SHOWN = 5  # things in a sentence; the rest is counted
-
-
-class TransactionFailed(Exception):
-    """A transaction failed: `step` (None: no step, but what was read back), `error`.
-
-    `undone`: everything is as before; else `stuck` says what is not.
-    """
-
-    def __init__(self, step: Step | None, error: Exception, undone: bool, stuck: t.Sequence[str] = ()) -> None:
-        self.step, self.error, self.undone, self.stuck = step, error, undone, stuck
-        from .place import place_of
-
-        said = f"{place_of(step, error)}{step.what}: {step.how}: {error}" if step else str(error)
-        aftermath = "everything was undone" if undone else f"NOT undone: {some(stuck)}"
-        super().__init__(f"{said}; {aftermath}")
 
 
 class NotAsWanted(Exception):
@@ -53,11 +37,6 @@ class NotAsWanted(Exception):
             "all changes were accepted, but the host still differs (something else changes it, or it silently"
             f" ignores a value): {words}"
         )
-
-
-def some(words: t.Sequence[str]) -> str:
-    more = len(words) - SHOWN
-    return ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 class Outcome(t.NamedTuple):
@@ -154,11 +133,11 @@ def _explained(step: Step, error: NetlinkError) -> NetlinkError:
 
 def _made(requests: t.Sequence[Request | Deferred]) -> t.Iterator[Request | Alike]:
     """Routes that follow each other are made together."""
-    for make, some in itertools.groupby(requests, lambda one: one.make if isinstance(one, Deferred) else None):
+    for make, alike in itertools.groupby(requests, lambda one: one.make if isinstance(one, Deferred) else None):
         if make is None:
-            yield from t.cast("t.Iterator[Request]", some)
+            yield from t.cast("t.Iterator[Request]", alike)
         else:
-            yield from many([one.route for one in t.cast("t.Iterator[Deferred]", some)], make)
+            yield from many([one.route for one in t.cast("t.Iterator[Deferred]", alike)], make)
 
 
 def _verified(channel: NetlinkSocket, after: Picture, waves: Waves, deadline: float) -> tuple[Picture, list[str]]:

@@ -113,9 +113,9 @@ def _add_kind(one: Object, found: Object, info: Object) -> None:
         return
     one["kind"] = kind
     known = registry.find(kind)
-    data = info.get("info_data") or {}
-    unset = known.read_only | known.write_only if known else ()
-    options = {name: value for name, value in data.items() if name not in unset}
+    options = dict(info.get("info_data") or {})
+    for name in (*known.read_only, *known.write_only) if known else ():
+        options.pop(name, None)
     if known and known.parent_option:
         one["link"] = options.pop(known.parent_option, 0) or one["link"]
     for name, none in UNTOLD.get(kind, ()):
@@ -273,16 +273,21 @@ def _entry_filter(links: t.Sequence[Object]) -> Decode:
 
     A static entry for the address of a link, the other end of a port in another namespace say, is somebody's.
     """
-    own = {one.get("address") for one in links} - {NO_ADDRESS}  # which is lo's, and tunnels' for all others
+    macs = {one["address"] for one in links if "address" in one}
+    macs.discard(NO_ADDRESS)  # which is lo's, and tunnels' for all others
+    own = {bytes.fromhex(mac.replace(":", "")) for mac in macs}
     tunnels = {one["ifindex"] for one in links if (one.get("linkinfo") or {}).get("info_kind") == "vxlan"}
 
+    def is_kernels(index: int, state: int, flags: int, mac: bytes) -> bool:
+        if state & fdb.PERMANENT and mac in own:
+            return True
+        return bool(flags & fdb.SELF and mac and mac[0] & 1) and index not in tunnels  # what a NIC listens to
+
     def decode(data: bytes, start: int, end: int) -> Object | None:
-        found = fdb.decode_set(data, start, end)
-        if found is None or (found["mac"] in own and found["state"] == "permanent"):
+        found = fdb.decode_set(data, start, end, is_kernels)
+        if found is None:
             return None
         on_tunnel = found["index"] in tunnels
-        if "self" in found["flags"] and not on_tunnel and int(found["mac"][:2], 16) & 1:
-            return None  # what a NIC listens to
         if "master" not in found["flags"] and "self" not in found["flags"]:
             found["flags"].append("self" if on_tunnel else "master")
         return {key: value for key, value in found.items() if key not in ("master", "used", "updated", "protocol")}

@@ -16,12 +16,9 @@ import itertools
 import operator
 
 from .collecting import uncollected
-from .draft import Draft, Impossible
 from .picture import Picture
 from .same import same_picture
 from .step import Waves
-
-__all__ = ["Impossible", "difference"]
 
 
 @uncollected
@@ -47,6 +44,7 @@ def _steps(before: Picture, after: Picture, impossible: bool) -> Waves:
     if same_picture(before, after):
         return ()
     from . import address_steps, forwarding_steps, link_steps, removal_steps, route_steps
+    from .draft import Draft
 
     draft = Draft(before, after, impossible)
     if before.links is not after.links:

@@ -7,18 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .failures import Impossible
 from .model import Model
 from .picture import Key, Object, Picture
 from .step import Action, Lines, Step
-
-
-class Impossible(ValueError):
-    """No step leads there, with the place in the user's input."""
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"{where}: {reason}" if where else reason)
-        self.where = where
-
 
 Setting = t.Tuple[t.Tuple[float, ...], Key, str, t.Tuple[Action, ...]]  # wave, key, how, actions
 NOTHING: frozenset[int] = frozenset()

@@ -22,6 +22,7 @@ import typing as t
 from ..netlink.channel import NetlinkSocket
 from . import announcing, lock, recovery, transaction
 from .capture import capture_addresses
+from .failures import NotRolledBack
 
 if t.TYPE_CHECKING:
     from .transaction import Transaction
@@ -140,7 +141,7 @@ class Guard:
                 return
             try:
                 self._log(recovery.roll_back(self.channel, self.mine, "it was not confirmed in time"))
-            except (recovery.NotRolledBack, OSError, ValueError) as error:
+            except (NotRolledBack, OSError, ValueError) as error:
                 self._log(str(error))
                 time.sleep(attempt)
 

@@ -36,8 +36,9 @@ from .ipdb_tables import Collection
 from .ipdb_transaction import Transaction, merged
 from .lock import locked
 from .picture import Picture
+from .planning import Task
+from .settling import clear_the_way, give_up
 from .snapshots import as_it_was, index_now, with_one_as_it_was
-from .task import Task, clear_the_way, give_up
 from .wanted import desired
 
 MODES = ("direct", "implicit", "explicit", "snapshot")

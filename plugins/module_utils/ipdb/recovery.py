@@ -15,17 +15,13 @@ import time
 import typing as t
 
 from ..netlink.channel import NetlinkSocket
-from .apply import Outcome, TransactionFailed, rollback, transact
+from .apply import Outcome, rollback, transact
 from .columns import from_columns, to_columns
-from .difference import Impossible
+from .failures import Impossible, NotRolledBack, TransactionFailed
 from .picture import Picture
 from .review import told_of
 from .step import Wave, touched
 from .transaction import Transaction
-
-
-class NotRolledBack(Exception):
-    """What a transaction changed could not be taken back; its journal is kept, so that it can be tried again."""
 
 
 def carry_out(channel: NetlinkSocket, mine: Transaction, pictures: tuple[Picture, Picture] | None = None) -> Outcome:

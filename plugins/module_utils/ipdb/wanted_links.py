@@ -14,11 +14,8 @@ from ..netlink.kinds.kind import Kind
 from ..netlink.links import options as kind_options
 from ..netlink.links.addresses import differences
 from ..netlink.links.found import STANDING
-from ..netlink.links.linkplan import ALIASES
 from ..netlink.links.wanted import Wanted, WrongLink, check_name, parse_all
-from .link_settings import fixed
 from .picture import Object, Objects, address_key
-from .wanted_removals import Removals, refuse_removal
 from .wanting import Wanting
 
 FOREIGN = ("move_to", "vfs", "wireguard")  # what lies beyond rtnetlink in one namespace
@@ -43,9 +40,7 @@ def apply(wanting: Wanting, items: t.Sequence[t.Mapping[str, t.Any]], netns: str
     there = [_item(wanting, want, ends) for want in wanted if want.state != "absent"]
     _refuse_same(there)
     if absent:
-        removals = Removals(wanting, {item.ifindex for item in there})
-        for want in absent:
-            _remove(wanting, want, removals)
+        _remove(wanting, absent, {item.ifindex for item in there})
     twins = _pair_up(wanting, there)
     for item in there:
         wanting.put("links", item.ifindex, _freed(wanting, _begun(item)))
@@ -77,15 +72,16 @@ def _item(wanting: Wanting, want: Wanted, ends: t.AbstractSet[str]) -> Item:
     now = wanting.before.links[found] if found is not None else None
     if now is None and not want.kind and want.name in ends:
         want = want._replace(kind="veth")
-    kind_name, more = ALIASES.get(want.kind or "", (want.kind, {}))
+    kind_name, more = registry.ALIASES.get(want.kind or "", (want.kind, {}))
     if now is None and not kind_name:
         how = ", ".join(f"{key} {value}" for key, value in want.select.items()) or f"name {want.name}"
         raise WrongLink(want.where, f"there is no link with {how}, and without a kind none can be created")
     if now is not None and kind_name and now.get("kind") is None:
         raise WrongLink(want.where, f"{want.name} is a physical link, not of kind {kind_name}")
     kind = registry.get(kind_name or (now or {}).get("kind") or "")
-    want = want._replace(kind=kind_name, options={**more, **want.options})
-    if now is not None and not (want.name and want.select):
+    if kind_name != want.kind or more:
+        want = want._replace(kind=kind_name, options={**more, **want.options})
+    if now is not None and not (want.name and want.select) and want.name != now["ifname"]:
         want = want._replace(name=now["ifname"])
     want = kind_options.parented(want, kind)
     if want.options and not kind.name:
@@ -152,13 +148,17 @@ def _refuse_same(items: t.Sequence[Item]) -> None:
 # Removal
 
 
-def _remove(wanting: Wanting, want: Wanted, removals: Removals) -> None:
-    index = locate(wanting, want)
-    if index is None:
-        return
-    refuse_removal(wanting, index, want.where)
-    wanting.say("links", index, want.where)
-    removals.drop(index)
+def _remove(wanting: Wanting, absent: t.Sequence[Wanted], staying: set[int]) -> None:
+    from .wanted_removals import Removals, refuse_removal
+
+    removals = Removals(wanting, staying)
+    for want in absent:
+        index = locate(wanting, want)
+        if index is None:
+            continue
+        refuse_removal(wanting, index, want.where)
+        wanting.say("links", index, want.where)
+        removals.drop(index)
 
 
 # Making and changing
@@ -336,8 +336,10 @@ def _set_port(wanting: Wanting, item: Item, one: Object) -> None:
 
 
 def _refuse_fixed(wanting: Wanting, item: Item, one: Object) -> None:
-    if item.now is None or item.now is one or item.want.recreate:
+    if item.now is None or item.now == one or item.want.recreate:
         return
+    from .link_settings import fixed
+
     links = wanting.table("links")
 
     def name_of(index: int) -> str:

@@ -10,8 +10,8 @@ import signal
 import typing as t
 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import lock, task
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.capture import capture
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import TransactionFailed
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.journal import Journal
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.spec import TRANSACTION
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.channel import NetlinkSocket

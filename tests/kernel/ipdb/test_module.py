@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import lock, pending, task
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import TransactionFailed
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.transaction import NoSuchTransaction
 
 from tests.kernel import iproute2
@@ -51,6 +53,44 @@ def test_of_a_link_the_options_come_back_that_the_task_says(netns, confirm):
         assert link["options"] == {"stp_state": 1, "forward_delay": 500}
     (link,) = txn.run(netns, interfaces=[BRIDGE])["network"]["links"]
     assert "options" not in link and link["kind"] == "bridge"
+
+
+def test_what_links_and_addresses_mostly_have_comes_back_only_if_it_is_otherwise_or_said(netns):
+    network = txn.run(netns, interfaces=[BRIDGE])["network"]
+    (link,), (address,) = network["links"], network["addresses"]
+    assert address == {"index": link["ifindex"], "family": "inet", "local": "10.0.0.1", "prefixlen": 24}
+    assert sorted(link) == ["address", "ifindex", "ifname", "kind", "mtu", "up"]
+    said = {**BRIDGE, "alias": "", "txqueuelen": 1000, "master": ""}
+    (link,) = txn.run(netns, interfaces=[said])["network"]["links"]
+    assert (link["ifalias"], link["txqlen"], link["master"]) == ("", 1000, 0)
+    other = {**BRIDGE, "altnames": ["uplink"], "addresses": [{"address": "10.0.0.1/24", "scope": "link"}]}
+    network = txn.run(netns, interfaces=[other])["network"]
+    assert network["links"][0]["altnames"] == ["uplink"]
+    assert network["addresses"][0]["scope"] == "link"
+
+
+IMPORTED = """
+import sys
+from tests.kernel.ipdb import tasks
+tasks.run(sys.argv[1], interfaces=[{"name": "br0", "kind": "bridge"}])
+top = "ansible_collections.fleet.hypervisor.plugins.module_utils."
+for name, module in list(sys.modules.items()):
+    if name.startswith(top) and module.__file__:
+        print(name[len(top) :], module.__file__)
+"""
+
+
+def test_a_network_that_is_as_it_should_be_is_compared_without_what_changes_one(netns):
+    """What such a task imports is compiled every time."""
+    txn.run(netns, interfaces=[{"name": "br0", "kind": "bridge"}])
+    argv = [sys.executable, "-c", IMPORTED, netns]
+    done = subprocess.run(
+        argv, env={"PYTHONPATH": os.pathsep.join(sys.path)}, check=True, capture_output=True, text=True
+    )
+    files = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    needless = ("apply", "applying", "deadman", "deciding", "draft", "link_settings", "model", "recovery", "settling")
+    assert [name for name in needless if f"ipdb.{name}" in files] == []
+    assert sum(os.path.getsize(file) for file in files.values()) < 300_000
 
 
 def test_begun_reviewed_and_committed(netns):

@@ -11,7 +11,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import TransactionFailed
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.netns import opened_in
 
 from tests.kernel import iproute2

@@ -12,7 +12,7 @@ import typing as t
 import uuid
 
 import pytest
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import TransactionFailed
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.ipdb import IPDB, ipdb
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.errors import NetlinkTimeout
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.netns import opened_in

@@ -11,9 +11,8 @@ import typing as t
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import ipdb as api
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import Refused, TransactionFailed
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.lock import Busy, locked
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.task import Refused
 
 from tests.kernel import iproute2
 from tests.kernel.ipdb import tasks

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import apply
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import TransactionFailed
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import TransactionFailed
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.picture import Picture
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.channel import NetlinkSocket
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.message import Request

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import apply
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.capture import capture
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.difference import Impossible
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import Impossible
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.step import Step, touched
 
 from tests.kernel import iproute2

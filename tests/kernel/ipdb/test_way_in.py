@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import connection
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import transact
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.planning import Task
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.spec import TRANSACTION, WANTED
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.task import Task
 from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.channel import NetlinkSocket
 
 from tests.kernel import iproute2

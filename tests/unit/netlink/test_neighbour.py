@@ -117,6 +117,15 @@ def test_entries_that_somebody_set(state, flags, kept):
     assert found is None or found == fdb.decode(body, 0, len(body))
 
 
+def test_what_is_unwanted_is_told_before_it_is_decoded():
+    body = fdb.new(3, {"mac": MAC, "state": "permanent", "flags": ["self"]}).body
+    asked = []
+    assert fdb.decode_set(body, 0, len(body), lambda *head: bool(asked.append(head)) or True) is None
+    assert asked == [(3, fdb.PERMANENT, fdb.SELF, bytes.fromhex(MAC.replace(":", "")))]
+    assert fdb.decode_set(body, 0, len(body), lambda *_head: False) == fdb.decode_set(body, 0, len(body))
+    assert fdb.decode_set(body[:12], 0, 12, lambda *head: head[3] != b"") is not None, "one without an address"
+
+
 def test_what_a_switch_took_over_is_the_same_entry():
     sent = fdb.new(3, {"mac": MAC, "flags": ["master"]}).body
     body = sent[:10] + bytes([sent[10] | 0x20]) + sent[11:]  # NTF_OFFLOADED

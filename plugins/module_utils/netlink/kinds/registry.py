@@ -17,6 +17,9 @@ from .kind import Kind
 
 Kinds = t.Mapping[str, Kind]
 
+# Kinds under the names that people give them.
+ALIASES = {"tap": ("tun", {"type": "tap"}), "tun": ("tun", {"type": "tun"})}
+
 
 def _bond() -> Kinds:
     from .bond import KINDS

@@ -21,9 +21,6 @@ from .wanted import Wanted, WrongLink
 if t.TYPE_CHECKING:
     from .addresses import Addresses, Fate
 
-# Kinds under the names that people give them.
-ALIASES = {"tap": ("tun", {"type": "tap"}), "tun": ("tun", {"type": "tun"})}
-
 
 class Task:
     """What all links of a task have to know of each other."""
@@ -101,7 +98,7 @@ class LinkPlan:
     """One link on its way: `fresh` when it is created, `reset` when it starts without addresses, master and up."""
 
     def __init__(self, want: Wanted, found: Link | None, moved: bool, depth: int, task: Task) -> None:
-        kind_name, more = ALIASES.get(want.kind or "", (want.kind, {}))
+        kind_name, more = registry.ALIASES.get(want.kind or "", (want.kind, {}))
         self.present = kind_of(found) if found else None  # the kind that it has
         self.kind = registry.get(kind_name or self.present or "")
         if want.kind == "tap" and want.options.get("type", "tap") != "tap":

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import typing as t
 
-from ..attribute import BE16, BYTES, IP, MAC, U8, U16, U32, Codec, Table, enum
+from ..attribute import BE16, BYTES, IP, MAC, U8, U16, U32, Codec, Table, enum, find
 from ..errors import NetlinkDecodeError, NetlinkEncodeError
 from ..message import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request
 from .neighbour import LLADDR, NDMSG, TICKS
@@ -76,13 +76,23 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
     return found
 
 
-def decode_set(data: bytes, start: int, end: int) -> dict[str, t.Any] | None:
+Unwanted = t.Callable[[int, int, int, bytes], bool]
+
+
+def decode_set(data: bytes, start: int, end: int, unwanted: Unwanted | None = None) -> dict[str, t.Any] | None:
     """As `decode`, without `offload`; None for what was learnt too, by the bridge or by who learns for it.
 
-    Most entries of a busy bridge are learnt: those are not decoded.
+    None also for what `unwanted` tells by the link, the state (NUD_*), the flags (NTF_*) and the address (six bytes):
+    most entries of a busy bridge are learnt, and most of many bridges the kernel's, and none of those is decoded.
     """
-    if end - start >= NDMSG.size and not NDMSG.unpack_from(data, start)[2] & (PERMANENT | NOARP):
-        return None
+    if end - start >= NDMSG.size:
+        _family, index, state, flags, _unused = NDMSG.unpack_from(data, start)
+        if not state & (PERMANENT | NOARP):
+            return None
+        if unwanted:
+            first, last = find(data, start + NDMSG.size, end, TABLE.rows["mac"].number)
+            if unwanted(index, state, flags, data[first:last]):
+                return None
     found = decode(data, start, end)
     if found is None or "extern_learn" in found["flags"]:
         return None
