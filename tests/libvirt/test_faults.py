@@ -105,6 +105,17 @@ def test_a_daemon_that_hangs_in_the_middle(fresh: Daemon) -> None:
         fresh.thaw()
 
 
+def test_a_connection_beside_another_is_its_own(fresh: Daemon) -> None:
+    """It is closed alone, and may do as much."""
+    for readonly in (True, False):
+        with Connection(fresh.uri, readonly) as connection:
+            with connection.beside() as other:
+                assert other.readonly is readonly and other.ask("getHostname") == connection.ask("getHostname")
+            assert connection.ask("isAlive")
+            with pytest.raises(ConnectionLost):
+                other.ask("getHostname")
+
+
 def test_a_second_sample_of_the_cpus_is_lost_with_the_daemon(fresh: Daemon, task: Tasks) -> None:
     """And both are taken again from the one that came back."""
     running = task("kvm_node_facts", uri=fresh.uri, gather=["cpu"], percent=1.5)

@@ -67,6 +67,14 @@ class Connection:
             lost = kind is Refused and bool(hint)
             raise (ConnectionLost if lost else kind)(f"opening {self.uri}: {said}{hint}", code) from error
 
+    def beside(self) -> Connection:
+        """Another one, for a call that takes long while other threads make such calls. Raises KvmError.
+
+        A thread's call on a connection on which another thread waits for an answer may be sent only when that comes
+        (libvirt 9.0).
+        """
+        return Connection(self.uri, self.readonly)
+
     def reopen(self, patience: float) -> None:
         """A new connection in place of a lost one, tried for `patience` seconds. Raises ConnectionLost."""
         deadline = time.monotonic() + patience

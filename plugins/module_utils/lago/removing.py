@@ -16,6 +16,7 @@ from .subnet_store import SubnetStore
 from .templates.store import TemplateStore
 
 if t.TYPE_CHECKING:
+    from ..hypervisor.connection import Connection
     from .prefix import Prefix
 
 # VIR_DOMAIN_UNDEFINE_MANAGED_SAVE, _SNAPSHOTS_METADATA, _NVRAM, _CHECKPOINTS_METADATA (libvirt-domain.h)
@@ -29,21 +30,21 @@ def remove(prefix: Prefix, thing: Thing) -> None:
 
 
 def _domain(prefix: Prefix, thing: Thing) -> None:
-    connection = prefix.connection
-    try:
-        domain = connection.ask("lookupByUUIDString", thing.detail["uuid"])
-        if connection.ask_of(domain, "isActive"):
-            _ended(prefix, domain)
-        connection.ask_of(domain, "undefineFlags", UNDEFINE_ALL)
-    except Gone:
-        pass
+    with prefix.connection.beside() as connection:
+        try:
+            domain = connection.ask("lookupByUUIDString", thing.detail["uuid"])
+            if connection.ask_of(domain, "isActive"):
+                _ended(connection, domain)
+            connection.ask_of(domain, "undefineFlags", UNDEFINE_ALL)
+        except Gone:
+            pass
     files.remove(os.path.join(prefix.setting("libvirt_logs"), f"{thing.detail['libvirt_name']}.log"))
 
 
-def _ended(prefix: Prefix, running: t.Any) -> None:
+def _ended(connection: Connection, running: t.Any) -> None:
     """A domain or a network."""
     try:
-        prefix.connection.ask_of(running, "destroy")
+        connection.ask_of(running, "destroy")
     except Refused as error:
         if error.code != INVALID_OPERATION:
             raise
@@ -54,7 +55,7 @@ def _network(prefix: Prefix, thing: Thing) -> None:
     try:
         network = connection.ask("networkLookupByUUIDString", thing.detail["uuid"])
         if connection.ask_of(network, "isActive"):
-            _ended(prefix, network)
+            _ended(connection, network)
         connection.ask_of(network, "undefine")
     except Gone:
         pass

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import time
 import typing as t
+from contextlib import contextmanager
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago import window
 from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.documents.domain import AGENT
+
+
+class Domain:
+    def UUIDString(self) -> str:
+        return "its uuid"
 
 
 class Waking:
@@ -20,7 +26,15 @@ class Waking:
         self.opens_at, self.looks = opens_at, 0
         self.set: list[dict[str, int]] = []
 
-    def ask_of(self, domain: str, what: str, *asked: t.Any) -> t.Any:
+    @contextmanager
+    def beside(self) -> t.Iterator[Waking]:
+        yield self
+
+    def ask(self, what: str, uuid: str) -> Domain:
+        assert (what, uuid) == ("lookupByUUIDString", "its uuid")
+        return Domain()
+
+    def ask_of(self, domain: Domain, what: str, *asked: t.Any) -> t.Any:
         if what == "XMLDesc":
             self.looks += 1
             state = "connected" if self.looks >= self.opens_at else "disconnected"
@@ -32,7 +46,7 @@ class Waking:
 
 def test_an_agent_whose_channel_opens_after_the_guest_runs() -> None:
     connection = Waking(opens_at=3)
-    window.set_clocks(connection, {"one": "its domain"})  # type: ignore[arg-type]
+    window.set_clocks(connection, {"one": Domain()})  # type: ignore[arg-type]
     (told,) = connection.set
     assert abs(told["seconds"] + told["nseconds"] / 1e9 - time.time()) < 0.5
 
@@ -40,5 +54,5 @@ def test_an_agent_whose_channel_opens_after_the_guest_runs() -> None:
 def test_an_agent_that_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "BACK", 0.05)
     connection = Waking(opens_at=1_000_000)
-    window.set_clocks(connection, {"one": "its domain"})  # type: ignore[arg-type]
+    window.set_clocks(connection, {"one": Domain()})  # type: ignore[arg-type]
     assert connection.set == []
