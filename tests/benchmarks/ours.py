@@ -45,6 +45,7 @@ def routes() -> Work:
 
 def make_bridges(count: int) -> Work:
     """As the module does it: planned, sent, read back and compared."""
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink import ahead  # noqa: F401  # loaded when needed
     from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink.links import task
     from names import bridge_address, bridge_name
 
@@ -57,7 +58,7 @@ def make_bridges(count: int) -> Work:
         }
         for number in range(count)
     ]
-    task.run({"links": wanted[:1]}, check=True)  # its code is loaded when it is needed
+    task.run({"links": wanted[:1]}, check=True)  # loads what it needs
     return lambda: len(task.run({"links": wanted}, check=False, diff=False)["links"])
 
 

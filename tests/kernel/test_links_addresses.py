@@ -115,6 +115,17 @@ def test_lifetimes_are_the_same_wish_while_they_run_down(bench):
     assert info(bench, "v0", "10.0.0.1")["valid_life_time"] == 0xFFFFFFFF
 
 
+@pytest.mark.parametrize("address", ["10.0.0.1/24", "fd00::1/64"])
+def test_an_address_that_is_to_be_deprecated_stays_so(bench, address):
+    """Of a preferred lifetime of 0 nothing is left to run down."""
+    wanted = {"name": "v0", "addresses": [{"address": address, "preferred_lft": 0}]}
+    bench.predicted(**wanted)
+    assert info(bench, "v0", address.partition("/")[0])["deprecated"]
+    assert not bench.run(**wanted)["changed"]
+    assert bench.run(name="v0", addresses=[{"address": address, "valid_lft": 200, "preferred_lft": 100}])["changed"]
+    assert "deprecated" not in info(bench, "v0", address.partition("/")[0])
+
+
 def test_every_property_of_an_address(bench):
     wanted = [
         {"address": "10.0.0.1", "peer": "10.0.0.2", "metric": 7, "scope": "link"},

@@ -69,6 +69,19 @@ def test_what_links_and_addresses_mostly_have_comes_back_only_if_it_is_otherwise
     assert network["addresses"][0]["scope"] == "link"
 
 
+@pytest.mark.parametrize("address", ["10.0.0.1/24", "fd00::1/64"])
+def test_an_address_that_is_to_be_deprecated_stays_so(netns, address):
+    wanted = [{**BRIDGE, "addresses": [{"address": address, "preferred_lft": 0}]}]
+    for before in ([BRIDGE], []):
+        txn.run(netns, interfaces=before)
+        done = txn.run(netns, interfaces=wanted)
+        assert (done["changed"], txn.run(netns, interfaces=wanted)["changed"]) == (bool(before), False)
+    assert done["network"]["addresses"][0]["preferred_life_time"] == 0
+    lasting = {**BRIDGE, "addresses": [{"address": address, "preferred_lft": 0xFFFFFFFF}]}
+    assert txn.run(netns, interfaces=[lasting])["changed"]
+    assert not txn.run(netns, interfaces=[lasting])["changed"]
+
+
 IMPORTED = """
 import sys
 from tests.kernel.ipdb import tasks

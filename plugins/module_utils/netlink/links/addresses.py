@@ -40,10 +40,11 @@ def same_lifetime(wanted: int, present: int) -> bool:
 def differences(wanted: Address, present: Address) -> set[str]:
     """The wanted fields that an address of the same key does not have."""
     out = set()
+    if "deprecated" in present:  # of one of IPv4 that is valid for ever the kernel says preferred for ever then, too
+        present = {**present, "preferred_life_time": 0}
     for field, value in wanted.items():
         now = present.get(field, False if value is False else None)
-        same = same_lifetime(value, now) if field.endswith("_life_time") else now == value
-        if not same:
+        if now != value and not (field.endswith("_life_time") and same_lifetime(value, now)):
             out.add(field)
     return out
 
@@ -86,7 +87,7 @@ def _by_key(some: t.Iterable[Address]) -> Addresses:
 def _had(mine: LinkPlan, wanted: Addresses) -> Addresses:
     """Those that it has and that are somebody's."""
     there = () if mine.found is None else mine.host.addresses_of(mine.found["ifindex"])
-    return {key: one for key, one in _by_key(there).items() if lasting(one) or key in wanted}
+    return {key: one for key, one in _by_key(there).items() if key in wanted or lasting(one)}
 
 
 def _fate(mine: LinkPlan, had: Addresses, wanted: Addresses) -> Fate:

@@ -141,12 +141,23 @@ KNOWN = frozenset(
 ) | READ_ONLY  # fmt: skip
 
 
-MEANING_FLAGS = frozenset(("flags", *SETTABLE))
+# What most addresses have nothing of, beyond the local address.
+MORE = frozenset((*PLAIN, *SETTABLE, "flags", "valid_life_time", "preferred_life_time"))
+
+
+def _more(address: t.Mapping[str, t.Any]) -> bytes:
+    if MORE.isdisjoint(address):
+        return b""
+    valid, preferred = address.get("valid_life_time"), address.get("preferred_life_time")
+    more = {
+        "lifetimes": None if valid is None and preferred is None else (valid, preferred),
+        "flags": _flags(address) or None,
+        **{name: address[name] for name in PLAIN if name in address},
+    }
+    return TABLE.encode(more)
 
 
 def _flags(address: t.Mapping[str, t.Any]) -> int:
-    if MEANING_FLAGS.isdisjoint(address):
-        return 0
     flags = integer(address.get("flags") or 0)
     for name in SETTABLE:
         if truth(address.get(name) or False):
@@ -183,14 +194,8 @@ def new(index: int, address: str | t.Mapping[str, t.Any], replace: bool = False)
     if not KNOWN.issuperset(values):
         unknown = sorted(set(values) - KNOWN)
         raise NetlinkEncodeError(unknown[0], f"unknown; known are {', '.join(sorted(KNOWN))}")
-    valid, preferred = values.get("valid_life_time"), values.get("preferred_life_time")
-    more = {
-        "lifetimes": None if valid is None and preferred is None else (valid, preferred),
-        "flags": _flags(values) or None,
-        **{name: values[name] for name in PLAIN if name in values},
-    }
     flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
-    body = _body(index, prefix, _scope(prefix, values), values.get("address")) + TABLE.encode(more)
+    body = _body(index, prefix, _scope(prefix, values), values.get("address")) + _more(values)
     return Request(f"RTM_NEWADDR {prefix} on link {index}", RTM_NEWADDR, flags, body, TABLE, IFADDR.size)
 
 
