@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads a picture from the kernel: one dump each kind of object, and nothing kept that the kernel made by itself.
 
-What that is, is known here and nowhere else: link-local and autoconfigured addresses, routes of the protocols `kernel`
-and `ra`, rules of the protocol `kernel`, resolved neighbours, learnt forwarding entries and those of a link's own
-addresses, and fields of links that follow other links.
+What that is, is known here and in `capture_tables`: link-local and autoconfigured addresses, and fields of links that
+follow other links.
 """
 
 from __future__ import annotations
@@ -16,12 +15,17 @@ import typing as t
 from ..netlink.channel import NetlinkSocket
 from ..netlink.kinds import registry
 from ..netlink.links.found import kernel_since
-from ..netlink.rtnl import address, bridge_vlan, fdb, link, neighbour, route, rule
-from ..netlink.rtnl.numbers import AF_BRIDGE, IPV6_METRIC
+from ..netlink.rtnl import address, link
+from ..netlink.rtnl.numbers import AF_BRIDGE
 from .collecting import uncollected
 from .picture import Object, Objects, Picture, keyed
 
-Decode = t.Callable[[bytes, int, int], t.Optional[Object]]
+
+class Look(t.NamedTuple):
+    """Links and addresses alone; and all links as they were dumped, by which the rest is read."""
+
+    picture: Picture
+    dumped: t.Sequence[Object]
 
 
 @uncollected
@@ -30,37 +34,26 @@ def capture(channel: NetlinkSocket) -> Picture:
 
     Raises NetlinkError, NetlinkTimeout, DumpInterrupted.
     """
-    found = channel.dump(link.dump(), link.decode)
-    bare = _bare(channel, found)
-    links = bare.links
-    routes = keyed("routes", channel.dump(route.dump(), _route))
-    rules = keyed("rules", channel.dump(rule.dump(), _rule))
-    neighbours = channel.dump(neighbour.dump(), _neighbour) + channel.dump(neighbour.dump(proxy=True), _proxy)
-    kinds = {one.get("kind") for one in links.values()}
-    entries = channel.dump(fdb.dump(), _entry_filter(found)) if kinds & {"bridge", "vxlan"} else []
-    vlans = channel.dump(bridge_vlan.dump(), bridge_vlan.decode) if "bridge" in kinds else []
-    for one in vlans:
-        one.pop("master", None)
-    return bare._replace(
-        routes=routes,
-        rules=rules,
-        neighbours=keyed("neighbours", neighbours),
-        fdb=keyed("fdb", entries),
-        vlans=keyed("vlans", vlans),
-    )
+    return completed(channel, look(channel))
 
 
-def capture_addresses(channel: NetlinkSocket) -> Picture:
-    """The same of links and addresses alone. Raises NetlinkError, NetlinkTimeout, DumpInterrupted."""
-    return _bare(channel, channel.dump(link.dump(), link.decode))
-
-
-def _bare(channel: NetlinkSocket, found: t.Sequence[Object]) -> Picture:
-    """`found`: the links as they were dumped."""
+@uncollected
+def look(channel: NetlinkSocket) -> Look:
+    """Raises NetlinkError, NetlinkTimeout, DumpInterrupted."""
+    dumped = channel.dump(link.dump(), link.decode)
     kernel = os.uname().release
-    links = _links(found)
+    links = _links(dumped)
     addresses = _addresses(channel.dump(address.dump(), address.decode), links, kernel)
-    return Picture(links, addresses, {}, {}, {}, {}, {}, kernel)
+    return Look(Picture(links, addresses, {}, {}, {}, {}, {}, kernel), dumped)
+
+
+@uncollected
+def completed(channel: NetlinkSocket, seen: Look) -> Picture:
+    """With the other tables. Raises NetlinkError, NetlinkTimeout, DumpInterrupted."""
+    from .capture_tables import tables
+
+    found: dict[str, t.Any] = tables(channel, seen.dumped)
+    return seen.picture._replace(**found)
 
 
 # Links
@@ -201,97 +194,3 @@ def _configured(one: Object, names: t.Mapping[int, str]) -> Object:
         if one["preferred_life_time"] == address.FOREVER:
             del one["preferred_life_time"]
     return one
-
-
-# Routes and rules
-
-
-def _route(data: bytes, start: int, end: int) -> Object | None:
-    # struct rtmsg: the protocol is its sixth byte (2: kernel, 9: ra, 1: redirect); 0x200 of its flags: a cached route
-    if end - start >= 12 and (data[start + 5] in (1, 2, 9) or data[start + 9] & 2):
-        return None
-    return _decode_route(data, start, end)
-
-
-def configured_route(found: Object) -> Object:
-    """A decoded route without what only the kernel says of it; changed in place."""
-    if found["flags"]:
-        found["flags"] = [flag for flag in found["flags"] if flag in route.SETTABLE]
-    if not found["flags"]:
-        del found["flags"]
-    if "nexthops" in found:
-        found["nexthops"] = [_hop(hop) for hop in found["nexthops"]]
-    if found.get("pref") == "medium":
-        del found["pref"]
-    if found["family"] == "inet6" and found.get("metric") == IPV6_METRIC:
-        del found["metric"]
-    return found
-
-
-_decode_route = route.decoder(lambda found: None if "expires" in found else configured_route(found))
-
-
-def _hop(hop: Object) -> Object:
-    flags = [flag for flag in hop["flags"] if flag in route.SETTABLE]
-    return {**{key: value for key, value in hop.items() if key != "flags"}, **({"flags": flags} if flags else {})}
-
-
-RULE_STATES = ("unresolved", "iif_detached", "oif_detached")
-
-
-def _rule(data: bytes, start: int, end: int) -> Object | None:
-    found = rule.decode(data, start, end)
-    if found is None or found.get("protocol") == "kernel":
-        return None
-    for state in RULE_STATES:
-        found.pop(state, None)
-    return found
-
-
-# Neighbours and forwarding entries
-
-
-def _neighbour(data: bytes, start: int, end: int) -> Object | None:
-    # struct ndmsg: the state is at 8; flags at 10
-    if end - start >= 12 and not (data[start + 8] & neighbour.PERMANENT or data[start + 10] & 0x10):
-        return None
-    return _set_neighbour(neighbour.decode(data, start, end))
-
-
-def _proxy(data: bytes, start: int, end: int) -> Object | None:
-    return _set_neighbour(neighbour.decode(data, start, end))
-
-
-def _set_neighbour(found: Object | None) -> Object | None:
-    if found is None:
-        return None
-    if found.get("proxy"):
-        found.pop("state", None)
-    return {key: value for key, value in found.items() if key not in neighbour.READ_ONLY}
-
-
-def _entry_filter(links: t.Sequence[Object]) -> Decode:
-    """Leaves out what was learnt, and permanent entries of links' addresses: a bridge and a NIC keep those themselves.
-
-    A static entry for the address of a link, the other end of a port in another namespace say, is somebody's.
-    """
-    macs = {one["address"] for one in links if "address" in one}
-    macs.discard(NO_ADDRESS)  # which is lo's, and tunnels' for all others
-    own = {bytes.fromhex(mac.replace(":", "")) for mac in macs}
-    tunnels = {one["ifindex"] for one in links if (one.get("linkinfo") or {}).get("info_kind") == "vxlan"}
-
-    def is_kernels(index: int, state: int, flags: int, mac: bytes) -> bool:
-        if state & fdb.PERMANENT and mac in own:
-            return True
-        return bool(flags & fdb.SELF and mac and mac[0] & 1) and index not in tunnels  # what a NIC listens to
-
-    def decode(data: bytes, start: int, end: int) -> Object | None:
-        found = fdb.decode_set(data, start, end, is_kernels)
-        if found is None:
-            return None
-        on_tunnel = found["index"] in tunnels
-        if "master" not in found["flags"] and "self" not in found["flags"]:
-            found["flags"].append("self" if on_tunnel else "master")
-        return {key: value for key, value in found.items() if key not in ("master", "used", "updated", "protocol")}
-
-    return decode

@@ -21,7 +21,7 @@ import typing as t
 
 from ..netlink.channel import NetlinkSocket
 from . import announcing, lock, recovery, transaction
-from .capture import capture_addresses
+from .capture import look
 from .failures import NotRolledBack
 
 if t.TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Guard:
     def _announce(self, other: str) -> None:
         """Where addresses are now that are elsewhere in the picture `other`."""
         try:
-            announcing.announce(self.channel, self.mine.picture(other), capture_addresses(self.channel))
+            announcing.announce(self.channel, self.mine.picture(other), look(self.channel).picture)
         except Exception as error:  # whatever it is, to watch is what we are here for
             self._log(f"telling the neighbours: {error}")
 

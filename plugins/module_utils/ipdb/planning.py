@@ -9,12 +9,13 @@ import typing as t
 
 from ..netlink.channel import NetlinkSocket
 from . import transaction
-from .capture import capture
+from .capture import completed, look
 from .difference import difference
 from .failures import Refused
 from .lock import folder_of
 from .picture import KEYS, Object, Picture
 from .review import diff, review, sum_of, told_of
+from .same import same_picture
 from .spec import WANTED
 from .step import Waves
 from .transaction import Transaction
@@ -53,9 +54,18 @@ class Task:
         self.folder = folder_of(self.netns)
 
     def plan(self, wanted: Params) -> Plan:
-        before = capture(self.channel)
-        after = desired(before, {**wanted, "netns": self.netns, **self._way_in(before, wanted)})
+        """The other tables are only read where something of the links and addresses differs, or more is spoken of."""
+        seen = look(self.channel)
+        if _speaks_of_these_links_alone(wanted, seen.picture):
+            after = self._desired(seen.picture, wanted)
+            if same_picture(seen.picture, after):
+                return Plan(seen.picture, after, ())
+        before = completed(self.channel, seen)
+        after = self._desired(before, wanted)
         return Plan(before, after, difference(before, after))
+
+    def _desired(self, before: Picture, wanted: Params) -> Picture:
+        return desired(before, {**wanted, "netns": self.netns, **self._way_in(before, wanted)})
 
     def _way_in(self, before: Picture, wanted: Params) -> Result:
         """What an exact scope has to spare: the links that carry the connection that we are asked by, and its rules."""
@@ -71,6 +81,14 @@ class Task:
         if not self.params.get("transaction"):
             raise Refused(f"transaction: which one is to be {self.params['state']}?")
         return transaction.find(self.folder, self.params["transaction"])
+
+
+def _speaks_of_these_links_alone(wanted: Params, found: Picture) -> bool:
+    """Whether a task may well find everything right: it lists only links, and all of them are there."""
+    if wanted["scope"] == "exact" or any(wanted.get(name) is not None for name in LISTS if name != "interfaces"):
+        return False
+    names = {one["ifname"] for one in found.links.values()}
+    return all(item.get("select") or item.get("name") in names for item in wanted.get("interfaces") or ())
 
 
 def wanted_of(params: Params) -> Result:

@@ -9,14 +9,14 @@ import functools
 import typing as t
 
 from ..netlink.message import Request
-from ..netlink.rtnl.route import Deferred
 from .picture import Key, Object, Picture, Place
 
 if t.TYPE_CHECKING:
     from ..netlink.channel import NetlinkSocket
+    from ..netlink.rtnl.route import Deferred
 
 # What carries a step out: a request, or a call for what no rtnetlink request can do (tun links).
-Action = t.Union[Request, Deferred, t.Callable[["NetlinkSocket"], None]]
+Action = t.Union[Request, "Deferred", t.Callable[["NetlinkSocket"], None]]
 
 
 class Lines:

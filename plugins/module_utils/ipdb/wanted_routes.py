@@ -12,7 +12,7 @@ from ..netlink.attribute import ip_bytes
 from ..netlink.routes.planner import differing, kept
 from ..netlink.routes.wanted import Wanted, WrongRoute, parse_all
 from ..netlink.rtnl import route
-from .capture import configured_route
+from .capture_tables import configured_route
 from .lines import name
 from .picture import Key, Object, named_route_key
 from .wanting import Wanting
