@@ -103,7 +103,7 @@ def cases(scale: Scale) -> list[Case]:
             ("transactions", "tasks_of_many", scale.rounds + 3, bridges),
             (
                 Peer("a task of an empty module", (), time=1.5),
-                Peer("the same, given the list", ()),
+                Peer("the same, given the list", (), time=1.5),
             ),
             play=True,
         ),

@@ -148,7 +148,9 @@ def locate(hosts: Hosts, want: Wanted) -> tuple[Wanted, Found, bool]:
 
 def _named(want: Wanted, found: Found) -> Wanted:
     """A link that is meant by something else than its name keeps the name it has."""
-    return want._replace(name=found["ifname"]) if found and not (want.name and want.select) else want
+    if not found or (want.name and want.select) or want.name == found["ifname"]:
+        return want
+    return want._replace(name=found["ifname"])
 
 
 def _no_such_link(want: Wanted) -> str:

@@ -14,7 +14,7 @@ NAMES = {"ifalias": "alias", "txqlen": "txqueuelen"}
 
 
 def plan_options(mine: LinkPlan) -> None:
-    then = kinds.differing(mine.kind, mine.options, mine.data())
+    then = kinds.differing(mine.kind, mine.options, mine.data()) if mine.options else {}
     if then:
         from .setting_changes import change_options
 
@@ -23,7 +23,7 @@ def plan_options(mine: LinkPlan) -> None:
 
 def plan_named_options(mine: LinkPlan) -> None:
     """Options that name another link (a bond's primary port): set when the ports are there."""
-    data = {} if mine.fresh else mine.data()
+    data = mine.data() if mine.named and not mine.fresh else {}
     for option, wanted in mine.named.items():
         now = mine.host.name_of(data.get(option)) if data else ""
         mine.changes.show(option, now or None, wanted or None)
