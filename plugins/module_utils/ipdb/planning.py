@@ -54,7 +54,7 @@ class Task:
         self.folder = folder_of(self.netns)
 
     def plan(self, wanted: Params) -> Plan:
-        """The other tables are only read where something of the links and addresses differs, or more is spoken of."""
+        """What it takes. Beside links and addresses tables are only read where those differ, or more is spoken of."""
         seen = look(self.channel)
         if _speaks_of_these_links_alone(wanted, seen.picture):
             after = self._desired(seen.picture, wanted)
