@@ -170,6 +170,8 @@ def test_what_goes_along_is_part_of_what_was_reviewed(netns):
     (line,) = refused.value.details["review"]
     assert "takes along: 192.0.2.0/24" in line
     assert "192.0.2.0/24" in [route["dst"] for route in iproute2.shown(netns, "ip route")]
+    txn.run(netns, state="dropped", transaction=begun["transaction"])
+    assert txn.left_behind(netns) == []
 
 
 @pytest.mark.parametrize("joins", [True, False])
