@@ -52,6 +52,9 @@ def _in_memory() -> None:
 
 def _load(**wanted: t.Any) -> None:
     """Code is loaded when it is needed; in check mode nothing is changed."""
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import applying  # noqa: F401  # what changes it
+    from ansible_collections.fleet.hypervisor.plugins.module_utils.netlink import ahead  # noqa: F401
+
     _in_memory()
     _task(check=True, **wanted)()
 

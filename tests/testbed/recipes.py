@@ -36,6 +36,19 @@ class Recipe(NamedTuple):
 
 
 MASKED = "/dev/null"
+PACKAGES = ("initramfs-tools", "iproute2", "kmod", "openssh-server", "python3", "systemd-sysv", "udev", "zstd")
+
+
+def packages(*more: str) -> tuple[str, ...]:
+    """What every guest has, and what one has besides."""
+    return tuple(sorted((*PACKAGES, *more)))
+
+
+def named(name: str) -> dict[str, str]:
+    """The files that tell a guest its name."""
+    return {"etc/hostname": f"{name}\n", "etc/hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n"}
+
+
 XEN_FILES = Path(__file__).with_name("xen")
 
 INITRAMFS_HOOK = """\
@@ -91,26 +104,10 @@ COMMON_LINKS = {
 
 DEBIAN = Recipe(
     suite="bookworm",
-    packages=(
-        "dmsetup",
-        "ifupdown",
-        "initramfs-tools",
-        "iproute2",
-        "kmod",
-        "linux-image-cloud-amd64",
-        "lvm2",
-        "openssh-server",
-        "python3",
-        "python3-jmespath",
-        "python3-libvirt",
-        "systemd-sysv",
-        "udev",
-        "zstd",
-    ),
+    packages=packages("dmsetup", "ifupdown", "linux-image-cloud-amd64", "lvm2", "python3-jmespath", "python3-libvirt"),
     files={
         **COMMON_FILES,
-        "etc/hostname": "debian\n",
-        "etc/hosts": "127.0.0.1 localhost debian\n::1 localhost\n",
+        **named("debian"),
         # else every new network namespace has a gre0, sit0, ... once their modules are loaded
         "etc/sysctl.d/testbed.conf": "net.core.fb_tunnels_only_for_init_net = 1\n",
     },
@@ -135,62 +132,34 @@ DHCP=ipv4
 """
 
 # What people have in labs: services, SSH, an agent, and an address that the network gives.
-LAB = Recipe(
-    suite="bookworm",
-    packages=(
-        "initramfs-tools",
-        "iproute2",
-        "kmod",
-        "linux-image-cloud-amd64",
-        "openssh-server",
-        "python3",
-        "qemu-guest-agent",
-        "systemd-sysv",
-        "udev",
-        "zstd",
-    ),
+LAB = DEBIAN._replace(
+    packages=packages("linux-image-cloud-amd64", "qemu-guest-agent"),
     files={
         **{name: text for name, text in COMMON_FILES.items() if text != MANAGEMENT_UNIT},
-        "etc/hostname": "lab\n",
-        "etc/hosts": "127.0.0.1 localhost lab\n::1 localhost\n",
+        **named("lab"),
         "etc/systemd/network/eth0.network": LEASE,
     },
     links={
         **{name: target for name, target in COMMON_LINKS.items() if target == MASKED},
         "etc/systemd/system/multi-user.target.wants/systemd-networkd.service": NETWORKD,
     },
-    kernel="vmlinuz-*",
-    initrd="initrd.img-*",
-    append="root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=-1",
     root_mib=1024,
     memory_mib=512,
     cpus=1,
+    wires=(),
+    disks_mib=(),
     group="guests",
 )
 
 # Dom0 of a real Xen; in its kernel's place the hypervisor boots, and takes the kernel as a module.
 XEN = Recipe(
     suite="bookworm",
-    packages=(
-        "busybox-static",
-        "cpio",
-        "initramfs-tools",
-        "iproute2",
-        "kmod",
-        "linux-image-amd64",
-        "openssh-server",
-        "python3",
-        "systemd-sysv",
-        "udev",
-        "xen-hypervisor-4.17-amd64",
-        "xen-utils-4.17",
-        "xenstore-utils",
-        "zstd",
+    packages=packages(
+        "busybox-static", "cpio", "linux-image-amd64", "xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xenstore-utils"
     ),
     files={
         **COMMON_FILES,
-        "etc/hostname": "xen\n",
-        "etc/hosts": "127.0.0.1 localhost xen\n::1 localhost\n",
+        **named("xen"),
         "etc/xen/answering.cfg": (XEN_FILES / "answering.cfg").read_text(),
         "usr/local/lib/answering/init": (XEN_FILES / "answering_init").read_text(),
         "usr/local/lib/answering/make": (XEN_FILES / "answering_make").read_text(),

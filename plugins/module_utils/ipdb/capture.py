@@ -185,8 +185,7 @@ def _is_somebodys(one: Object, told: bool) -> bool:
 def _configured(one: Object, names: t.Mapping[int, str]) -> Object:
     if one.get("label") == names.get(one["index"]):
         del one["label"]
-    if one.get("deprecated"):
-        one["preferred_life_time"] = 0  # of one of IPv4 that is valid for ever the kernel says for ever
+    one["preferred_life_time"] = address.preferred_left(one)
     for state in STATES:
         one.pop(state, None)
     if one["valid_life_time"] == address.FOREVER:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ..netlink.channel import NetlinkSocket
+from ..netlink.links.found import kind_of
 from ..netlink.rtnl import bridge_vlan, fdb, neighbour, route, rule
 from ..netlink.rtnl.numbers import IPV6_METRIC
 from .capture import NO_ADDRESS
@@ -22,7 +23,7 @@ Decode = t.Callable[[bytes, int, int], t.Optional[Object]]
 
 def tables(channel: NetlinkSocket, links: t.Sequence[Object]) -> dict[str, Objects]:
     """By name; `links` as they were dumped. Raises NetlinkError, NetlinkTimeout, DumpInterrupted."""
-    kinds = {(one.get("linkinfo") or {}).get("info_kind") for one in links}
+    kinds = set(map(kind_of, links))
     routes = channel.dump(route.dump(), _route)
     rules = channel.dump(rule.dump(), _rule)
     neighbours = channel.dump(neighbour.dump(), _neighbour) + channel.dump(neighbour.dump(proxy=True), _proxy)
@@ -109,7 +110,7 @@ def _entry_filter(links: t.Sequence[Object]) -> Decode:
     macs = {one["address"] for one in links if "address" in one}
     macs.discard(NO_ADDRESS)  # which is lo's, and tunnels' for all others
     own = {bytes.fromhex(mac.replace(":", "")) for mac in macs}
-    tunnels = {one["ifindex"] for one in links if (one.get("linkinfo") or {}).get("info_kind") == "vxlan"}
+    tunnels = {one["ifindex"] for one in links if kind_of(one) == "vxlan"}
 
     def is_kernels(index: int, state: int, flags: int, mac: bytes) -> bool:
         if state & fdb.PERMANENT and mac in own:

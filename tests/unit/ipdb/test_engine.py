@@ -10,9 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import spec
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.apply import some
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.difference import difference
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import Impossible
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import Impossible, some
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.ipdb_transaction import filled
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.merging import aligned, replaced
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.picture import KEYS, Picture, keyed

@@ -40,8 +40,8 @@ def same_lifetime(wanted: int, present: int) -> bool:
 def differences(wanted: Address, present: Address) -> set[str]:
     """The wanted fields that an address of the same key does not have."""
     out = set()
-    if "deprecated" in present:  # of one of IPv4 that is valid for ever the kernel says preferred for ever then, too
-        present = {**present, "preferred_life_time": 0}
+    if "deprecated" in present:
+        present = {**present, "preferred_life_time": address.preferred_left(present)}
     for field, value in wanted.items():
         now = present.get(field, False if value is False else None)
         if now != value and not (field.endswith("_life_time") and same_lifetime(value, now)):

@@ -113,6 +113,14 @@ def decode(data: bytes, start: int, end: int) -> dict[str, t.Any]:
     return out
 
 
+def preferred_left(found: t.Mapping[str, t.Any]) -> int | None:
+    """The preferred lifetime that a decoded address has left; None where nothing is known of it.
+
+    Of one of IPv4 that is valid for ever the kernel says that it is preferred for ever, though it is deprecated.
+    """
+    return 0 if found.get("deprecated") else found.get("preferred_life_time")
+
+
 def dump(index: int = 0, family: int = AF_UNSPEC) -> Request:
     """Asks for all addresses, those of one link, of one family (AF_INET, AF_INET6), or both: the kernel's filter."""
     return Request("RTM_GETADDR", RTM_GETADDR, 0, IFADDR.pack(family, 0, 0, 0, index), TABLE, IFADDR.size)
