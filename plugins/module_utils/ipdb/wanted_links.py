@@ -72,15 +72,13 @@ def _item(wanting: Wanting, want: Wanted, ends: t.AbstractSet[str]) -> Item:
     now = wanting.before.links[found] if found is not None else None
     if now is None and not want.kind and want.name in ends:
         want = want._replace(kind="veth")
-    kind_name, more = registry.ALIASES.get(want.kind or "", (want.kind, {}))
-    if now is None and not kind_name:
+    want = kind_options.aliased(want)
+    if now is None and not want.kind:
         how = ", ".join(f"{key} {value}" for key, value in want.select.items()) or f"name {want.name}"
         raise WrongLink(want.where, f"there is no link with {how}, and without a kind none can be created")
-    if now is not None and kind_name and now.get("kind") is None:
-        raise WrongLink(want.where, f"{want.name} is a physical link, not of kind {kind_name}")
-    kind = registry.get(kind_name or (now or {}).get("kind") or "")
-    if kind_name != want.kind or more:
-        want = want._replace(kind=kind_name, options={**more, **want.options})
+    if now is not None and want.kind and now.get("kind") is None:
+        raise WrongLink(want.where, f"{want.name} is a physical link, not of kind {want.kind}")
+    kind = registry.get(want.kind or (now or {}).get("kind") or "")
     if now is not None and not (want.name and want.select) and want.name != now["ifname"]:
         want = want._replace(name=now["ifname"])
     want = kind_options.parented(want, kind)

@@ -180,6 +180,10 @@ def test_what_nobody_can_make() -> None:
         ({"interfaces": [{"name": "v0", "kind": "veth"}]}, r"interfaces\[0\].options.peer.ifname: is needed"),
         ({"interfaces": [{"name": "v", "kind": "vlan", "options": {"id": 5}}]}, r"interfaces\[0\].link"),
         ({"interfaces": [{"name": "eth0.5", "kind": "vlan", "options": {"id": 6}}]}, "recreate: true removes it"),
+        (
+            {"interfaces": [{"name": "eth0"}, {"name": "t0", "kind": "tap", "options": {"type": "tun"}}]},
+            r"^interfaces\[1\].options.type: contradicts the kind tap, being tun$",
+        ),
         ({"routes": [{"dst": "192.0.2.0/24", "dev": "nobody"}]}, r"routes\[0\]: there is no link nobody"),
         ({"routes": [{"dst": "nonsense", "dev": "eth0"}]}, r"routes\[0\].dst"),
         ({"rules": [{"src": "nonsense"}]}, r"rules\[0\]: .*nonsense"),

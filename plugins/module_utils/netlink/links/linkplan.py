@@ -98,13 +98,9 @@ class LinkPlan:
     """One link on its way: `fresh` when it is created, `reset` when it starts without addresses, master and up."""
 
     def __init__(self, want: Wanted, found: Link | None, moved: bool, depth: int, task: Task) -> None:
-        kind_name, more = registry.ALIASES.get(want.kind or "", (want.kind, {}))
+        want = kind_options.aliased(want)
         self.present = kind_of(found) if found else None  # the kind that it has
-        self.kind = registry.get(kind_name or self.present or "")
-        if want.kind == "tap" and want.options.get("type", "tap") != "tap":
-            raise WrongLink(want.at("options.type"), f"contradicts the kind tap, being {want.options['type']}")
-        if kind_name != want.kind or more:
-            want = want._replace(kind=kind_name, options={**more, **want.options})
+        self.kind = registry.get(want.kind or self.present or "")
         self.want = kind_options.parented(want, self.kind)
         if self.want.options and not self.kind.name:
             raise WrongLink(want.at("options"), f"{want.name} is a physical link, which has none")

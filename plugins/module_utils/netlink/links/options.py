@@ -9,6 +9,7 @@ import typing as t
 
 from ..errors import NetlinkEncodeError
 from ..kinds import options as kinds
+from ..kinds import registry
 from ..kinds.kind import Kind, link_options
 from .wanted import Wanted, WrongLink
 
@@ -40,6 +41,16 @@ def split(kind: Kind, values: t.Mapping[str, t.Any], where: str) -> Split:
     except NetlinkEncodeError as error:
         raise WrongLink(f"{where}.{error.attribute}", error.reason) from None
     return Split({name: value for name, value in plain.items() if name not in named}, named)
+
+
+def aliased(want: Wanted) -> Wanted:
+    """The kernel's kind for the name that people give it, with the options that the name means. Raises WrongLink."""
+    if want.kind not in registry.ALIASES:
+        return want
+    kind, meant = registry.ALIASES[want.kind]
+    if want.kind == "tap" and want.options.get("type", "tap") != "tap":
+        raise WrongLink(want.at("options.type"), f"contradicts the kind tap, being {want.options['type']}")
+    return want._replace(kind=kind, options={**meant, **want.options})
 
 
 def parented(want: Wanted, kind: Kind) -> Wanted:
