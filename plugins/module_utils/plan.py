@@ -64,10 +64,10 @@ class ChangeFailed(Exception):
     def _aftermath(self) -> str:
         parts = []
         if self.undone:
-            parts.append(f"undone again: {_some([f'{c.what} ({c.how})' for c in self.undone])}")
-        for words, some in (("NOT undone", self.stuck), ("done or not, and not to be undone", self.unsure)):
-            if some:
-                parts.append(f"{words}: {_some([f'{c.what} ({c.how}): {why}' for c, why in some])}")
+            parts.append(f"undone again: {some([f'{c.what} ({c.how})' for c in self.undone])}")
+        for words, left in (("NOT undone", self.stuck), ("done or not, and not to be undone", self.unsure)):
+            if left:
+                parts.append(f"{words}: {some([f'{c.what} ({c.how}): {why}' for c, why in left])}")
         return "; " + "; ".join(parts) if parts else "; nothing else had been changed"
 
 
@@ -78,11 +78,12 @@ class NotConverged(Exception):
         self.rest = rest
         super().__init__(
             "all changes were accepted, but the host still differs (something else changes it, or it silently"
-            f" ignores a value): {_some(rest.review())}"
+            f" ignores a value): {some(rest.review())}"
         )
 
 
-def _some(words: t.Sequence[str]) -> str:
+def some(words: t.Sequence[str]) -> str:
+    """In a sentence: the first of them, and how many more there are."""
     more = len(words) - SHOWN
     return ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 

@@ -12,6 +12,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import (
     NotConverged,
     Plan,
     converge,
+    some,
 )
 
 
@@ -207,3 +208,9 @@ def test_a_host_that_takes_a_change_and_ignores_it_is_noticed():
     with pytest.raises(NotConverged, match="silently ignores a value.*: b: make b$") as failed:
         converge(world.observe, world.plan)
     assert [one.what for one in failed.value.rest.changes] == ["b"]
+
+
+def test_the_rest_is_counted():
+    words = [str(number) for number in range(7)]
+    assert some(words) == "0, 1, 2, 3, 4 and 2 more"
+    assert some(words[:5]) == "0, 1, 2, 3, 4"

@@ -19,7 +19,7 @@ from .announcing import announce
 from .capture import capture
 from .collecting import uncollected
 from .difference import difference
-from .failures import Impossible, TransactionFailed, some
+from .failures import Impossible, TransactionFailed
 from .merging import replaced, restoring
 from .picture import Picture, from_lists
 from .step import Step, Wave, Waves, touched
@@ -31,6 +31,8 @@ class NotAsWanted(Exception):
     """Every request was accepted, and still the host is not as wanted; `rest` are the steps that are left."""
 
     def __init__(self, rest: Waves) -> None:
+        from ..plan import some  # only a task that fails needs it
+
         self.rest = rest
         words = some([f"{step.what}: {step.how}" for wave in rest for step in wave])
         super().__init__(

@@ -10,8 +10,6 @@ import typing as t
 if t.TYPE_CHECKING:
     from .step import Step
 
-SHOWN = 5  # things in a sentence; the rest is counted
-
 
 class Refused(Exception):
     """What a task asks for is not done. `details` is what its failure tells beside the sentence."""
@@ -37,6 +35,7 @@ class TransactionFailed(Exception):
 
     def __init__(self, step: Step | None, error: Exception, undone: bool, stuck: t.Sequence[str] = ()) -> None:
         self.step, self.error, self.undone, self.stuck = step, error, undone, stuck
+        from ..plan import some
         from .place import place_of
 
         said = f"{place_of(step, error)}{step.what}: {step.how}: {error}" if step else str(error)
@@ -46,8 +45,3 @@ class TransactionFailed(Exception):
 
 class NotRolledBack(Exception):
     """What a transaction changed could not be taken back; its journal is kept, so that it can be tried again."""
-
-
-def some(words: t.Sequence[str]) -> str:
-    more = len(words) - SHOWN
-    return ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb import spec
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.difference import difference
-from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import Impossible, some
+from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.failures import Impossible
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.ipdb_transaction import filled
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.merging import aligned, replaced
 from ansible_collections.fleet.hypervisor.plugins.module_utils.ipdb.picture import KEYS, Picture, keyed
@@ -280,7 +280,3 @@ def test_links_that_were_made_anew_are_known_by_their_names() -> None:
                                "master": 40 if one["master"] == 4 else one["master"]}
                                for index, one in HOST.links.items()})  # fmt: skip
     assert steps(now, aligned(HOST, now)) == []
-
-
-def test_the_rest_is_counted() -> None:
-    assert some([str(number) for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"
