@@ -79,8 +79,8 @@ def _item(wanting: Wanting, want: Wanted, ends: t.AbstractSet[str]) -> Item:
     if now is not None and want.kind and now.get("kind") is None:
         raise WrongLink(want.where, f"{want.name} is a physical link, not of kind {want.kind}")
     kind = registry.get(want.kind or (now or {}).get("kind") or "")
-    if now is not None and not (want.name and want.select) and want.name != now["ifname"]:
-        want = want._replace(name=now["ifname"])
+    if now is not None:
+        want = want.known_as(now["ifname"])
     want = kind_options.parented(want, kind)
     if want.options and not kind.name:
         raise WrongLink(want.at("options"), f"{want.name} is a physical link, which has none")

@@ -140,17 +140,10 @@ def locate(hosts: Hosts, want: Wanted) -> tuple[Wanted, Found, bool]:
         # Indexes are those of the namespace that a link leaves.
         there = _find(hosts[want.move_to], want if "ifindex" not in want.select else want._replace(select={}))
         if there is not None:
-            return _named(want, there), there, True
+            return want.known_as(there["ifname"]), there, True
     # A link made elsewhere may have the name of the one that it stands on.
     found = None if want.link and want.link == want.name else _find(here, want)
-    return _named(want, found), found, False
-
-
-def _named(want: Wanted, found: Found) -> Wanted:
-    """A link that is meant by something else than its name keeps the name it has."""
-    if not found or (want.name and want.select) or want.name == found["ifname"]:
-        return want
-    return want._replace(name=found["ifname"])
+    return (want.known_as(found["ifname"]) if found else want), found, False
 
 
 def _no_such_link(want: Wanted) -> str:

@@ -61,6 +61,10 @@ class Wanted(t.NamedTuple):
     def at(self, option: str) -> str:
         return f"{self.where}.{option}" if self.where else option
 
+    def known_as(self, name: str) -> Wanted:
+        """A link that is meant by something else than its name keeps the one that it has, `name`."""
+        return self if self.name == name or (self.name and self.select) else self._replace(name=name)
+
 
 def parse(params: t.Mapping[str, t.Any], where: str = "", netns: str | None = None) -> Wanted:
     """Checks one link's options. Raises WrongLink."""
