@@ -110,7 +110,10 @@ options:
         description: Options of the link as a port of its bridge or bond.
         type: dict
       addresses:
-        description: Addresses, as V(10.0.0.1/24) or as a dictionary with C(address) and what else belongs to it.
+        description:
+          - Addresses, as V(10.0.0.1/24) or as a dictionary with C(address) and what else belongs to it.
+          - C(preferred_lft) of an IPv4 address, unless it is 0, needs a C(valid_lft) beside it; the kernel forgets it
+            otherwise.
         type: list
         elements: raw
       addresses_mode:

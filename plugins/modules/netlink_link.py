@@ -130,6 +130,8 @@ options:
         C(scope),
         C(metric), C(valid_lft) and C(preferred_lft) (seconds), C(noprefixroute), C(nodad), C(home), C(mngtmpaddr),
         C(optimistic), C(autojoin).
+      - C(preferred_lft) of an IPv4 address, unless it is 0, needs a C(valid_lft) beside it; the kernel forgets it
+        otherwise.
     type: list
     elements: raw
   addresses_mode: &addresses_mode

@@ -184,6 +184,10 @@ def test_what_nobody_can_make() -> None:
             {"interfaces": [{"name": "eth0"}, {"name": "t0", "kind": "tap", "options": {"type": "tun"}}]},
             r"^interfaces\[1\].options.type: contradicts the kind tap, being tun$",
         ),
+        (
+            {"interfaces": [{"name": "eth0", "addresses": [{"address": "10.0.0.5/24", "preferred_lft": 100}]}]},
+            r"^interfaces\[0\].addresses\[0\].preferred_lft: 100 needs a valid_lft beside it",
+        ),
         ({"routes": [{"dst": "192.0.2.0/24", "dev": "nobody"}]}, r"routes\[0\]: there is no link nobody"),
         ({"routes": [{"dst": "nonsense", "dev": "eth0"}]}, r"routes\[0\].dst"),
         ({"rules": [{"src": "nonsense"}]}, r"rules\[0\]: .*nonsense"),

@@ -216,7 +216,17 @@ def _address(item: t.Any, where: str) -> dict[str, t.Any]:
         request = addresses.new(1, found)
     except NetlinkEncodeError as error:
         raise WrongLink(f"{where}.{OPTION_OF.get(error.attribute, error.attribute)}", error.reason) from None
-    return _answered(found, addresses.decode(request.body, 0, len(request.body)))
+    answer = addresses.decode(request.body, 0, len(request.body))
+    _refuse_forgotten(answer, f"{where}.preferred_lft")
+    return _answered(found, answer)
+
+
+def _refuse_forgotten(answer: t.Mapping[str, t.Any], where: str) -> None:
+    """A lifetime that the kernel takes without a word and does not keep."""
+    preferred, endless = answer["preferred_life_time"], answer["valid_life_time"] == addresses.FOREVER
+    if answer["family"] == "inet" and endless and 0 < preferred < addresses.FOREVER:
+        why = "the kernel forgets it of an IPv4 address that is valid for ever"
+        raise WrongLink(where, f"{preferred} needs a valid_lft beside it that ends too: {why}")
 
 
 def _prefix(text: t.Any, where: str) -> Prefix:

@@ -112,6 +112,13 @@ WRONG = {
         {"addresses": [{"address": "10.0.0.1", "valid_lft": 5, "preferred_lft": 6}]},
         "addresses[0].valid_lft: the preferred lifetime cannot be longer than the valid one",
     ),
+    **{
+        f"lifetime of IPv4 that is forgotten{more}": (
+            {"addresses": [{"address": "10.0.0.1", "preferred_lft": 100, **more}]},
+            "addresses[0].preferred_lft: 100 needs a valid_lft beside it that ends too: the kernel forgets it",
+        )
+        for more in ({}, {"valid_lft": 0xFFFFFFFF})
+    },
     "metric": ({"addresses": [{"address": "10.0.0.1", "metric": -1}]}, "addresses[0].metric: takes 0 to 4294967295"),
     "flag": (
         {"addresses": [{"address": "10.0.0.1", "noprefixroute": "maybe"}]},
