@@ -23,6 +23,8 @@ DEFAULTS = {
     "template_repos": "/var/lib/lago/repos",
     "libvirt_url": "qemu:///system",
     "libvirt_logs": "/var/log/libvirt/qemu",
+    "libvirt_lib": "/var/lib/libvirt/qemu",
+    "libvirt_run": "/run/libvirt/qemu",
     "ssh_user": "root",
     "subnet_pools": "",  # Lago's (subnets.DEFAULT_POOLS)
 }

@@ -20,12 +20,13 @@ from .standing import Thing
 from .subnet_store import Lease, SubnetStore
 from .templates.store import TemplateStore
 
+SETTINGS = ("lease_dir", "template_store", "libvirt_logs", "libvirt_lib", "libvirt_run")
 WAVES = {identity.DOMAIN: 0, identity.NETWORK: 1, "lease": 2, "image": 3}
 
 
 class Host(t.NamedTuple):
     """What is pruned: `prefixes` are folders of labs that are known to be there, besides those that libvirt's domains
-    and the leases name. `settings` has lease_dir, template_store and libvirt_logs. `keep`: bytes of unused images.
+    and the leases name. `settings` has all of SETTINGS. `keep`: bytes of unused images.
     """
 
     connection: Connection

@@ -10,7 +10,7 @@ import shutil
 import typing as t
 
 from ..hypervisor.errors import Gone, Refused
-from . import files
+from . import files, left_of_domain, left_of_network
 from .standing import Thing
 from .subnet_store import SubnetStore
 from .templates.store import TemplateStore
@@ -38,6 +38,7 @@ def _domain(prefix: Prefix, thing: Thing) -> None:
             connection.ask_of(domain, "undefineFlags", UNDEFINE_ALL)
         except Gone:
             pass
+        left_of_domain.sweep(connection, prefix.setting, thing.detail["libvirt_name"])
     files.remove(os.path.join(prefix.setting("libvirt_logs"), f"{thing.detail['libvirt_name']}.log"))
 
 
@@ -56,6 +57,7 @@ def _network(prefix: Prefix, thing: Thing) -> None:
         network = connection.ask("networkLookupByUUIDString", thing.detail["uuid"])
         if connection.ask_of(network, "isActive"):
             _ended(connection, network)
+        left_of_network.sweep(connection, network)
         connection.ask_of(network, "undefine")
     except Gone:
         pass

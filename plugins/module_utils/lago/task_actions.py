@@ -105,8 +105,7 @@ def pruned(task: Task) -> Outcome:
     from .prefixes import folders
 
     prefix = task.prefix
-    keys = ("lease_dir", "template_store", "libvirt_logs")
-    places = {key: task.settings.get(key) or config.get(key) for key in keys}
+    places = {key: task.settings.get(key) or config.get(key) for key in pruning.SETTINGS}
     plan = pruning.plan(pruning.Host(prefix.connection, places, folders([prefix.paths.prefix()])))
     if not task.check:
         plan.apply()

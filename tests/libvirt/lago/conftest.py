@@ -28,6 +28,8 @@ class Host:
         self.settings = {
             "libvirt_url": daemon.uri,
             "libvirt_logs": str(daemon.folder / "log" / "qemu"),
+            "libvirt_lib": str(daemon.folder / "lib" / "qemu"),
+            "libvirt_run": str(daemon.folder / "run" / "qemu"),
             "lease_dir": str(folder / "leases"),
             "template_store": str(folder / "store"),
             "template_repos": str(folder / "repos"),

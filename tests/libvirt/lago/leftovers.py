@@ -60,7 +60,7 @@ def check(daemon: Daemon, before: frozenset[str], *folders: Path) -> None:
     while left and time.monotonic() < deadline:
         time.sleep(0.1)
         left = look(daemon, *folders) - before
-    assert not left, "left behind:\n" + "\n".join(sorted(left))
+    assert not left, "left behind: " + "; ".join(sorted(left))  # a line: reports show the first one
 
 
 def _of_libvirt(daemon: Daemon) -> t.Iterator[str]:

@@ -10,7 +10,9 @@ import itertools
 import os
 import signal
 import threading
+import time
 import typing as t
+from contextlib import suppress
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.connection import Connection
@@ -21,6 +23,7 @@ from ansible_collections.fleet.hypervisor.plugins.module_utils.lago.wish import 
 from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import ChangeFailed
 
 from tests.libvirt.lago.conftest import Conf, Host, lab
+from tests.libvirt.lago.inside import network_of
 
 Work = t.Callable[[Prefix], t.Any]
 RECORDS = 100  # more than any of these actions writes
@@ -267,3 +270,82 @@ def questions(host: Host, prefix: Prefix, work: Work, at: int = 0) -> int | None
             if at:
                 again.join()
     return next(numbers)
+
+
+# What libvirtd does for longest, by the action, the class of libvirt-python's object, and the method.
+CALLS = [
+    ("up", "virNetwork", "create"),
+    ("up", "virDomain", "create"),
+    ("revert", "virConnect", "restoreFlags"),
+    ("destroy", "virDomain", "destroy"),
+    ("destroy", "virNetwork", "destroy"),
+]
+
+
+@pytest.mark.parametrize(("action", "kind", "method"), CALLS)
+def test_the_daemon_is_killed_in_a_call(host: Host, conf: Conf, action: str, kind: str, method: str) -> None:
+    """After parts of the time that it takes; done again the lab is whole, and it goes with what libvirtd forgot."""
+    before = host.look()
+    work = {**WORKS, "up": up(conf)}[action]
+    took = 0.0
+    for part in range(PARTS):
+        with network_of(host.daemon):
+            with host.prefix() as prefix:
+                if action != "up":
+                    up(conf)(prefix)
+                if action == "revert":
+                    prefix.create_snapshots("x", memory=True)
+                if part == 0:
+                    took = length(prefix, work, kind, method)
+                else:
+                    struck(host, prefix, work, kind, method, took * part / PARTS)
+            if action != "destroy" or part % 2:
+                with host.prefix() as prefix:
+                    (up(conf) if action == "destroy" else work)(prefix)
+                whole(host, conf)
+            gone(host, Prefix.destroy)
+        host.check(before)
+
+
+def length(prefix: Prefix, work: Work, kind: str, method: str) -> float:
+    """Seconds that the first call of a method of objects of that class takes."""
+    asking, took = Connection.ask_of, []
+
+    def ask(self: Connection, thing: t.Any, asked: str, *arguments: t.Any) -> t.Any:
+        begun = time.monotonic()
+        try:
+            return asking(self, thing, asked, *arguments)
+        finally:
+            if (type(thing).__name__, asked) == (kind, method):
+                took.append(time.monotonic() - begun)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "ask_of", ask)
+        work(prefix)
+    return took[0]
+
+
+def struck(host: Host, prefix: Prefix, work: Work, kind: str, method: str, delay: float) -> None:
+    """Kills libvirtd so many seconds after the first such call was begun; it comes again."""
+    asking, lock = Connection.ask_of, threading.Lock()
+    strikes: list[threading.Timer] = []
+
+    def ask(self: Connection, thing: t.Any, asked: str, *arguments: t.Any) -> t.Any:
+        with lock:
+            if (type(thing).__name__, asked) == (kind, method) and not strikes:
+                strikes.append(threading.Timer(delay, strike, [host]))
+                strikes[0].start()
+        return asking(self, thing, asked, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "ask_of", ask)
+        with suppress(ChangeFailed, KvmError):  # the call may have been answered before
+            work(prefix)
+    (one,) = strikes
+    one.join()
+
+
+def strike(host: Host) -> None:
+    host.daemon.kill()
+    time.sleep(0.3)
+    host.daemon.start()

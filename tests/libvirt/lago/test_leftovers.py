@@ -64,7 +64,7 @@ def told(host: Host, before: frozenset[str]) -> list[str]:
     """What the check says is there besides."""
     with pytest.raises(AssertionError, match="left behind") as caught:
         host.check(before)
-    return str(caught.value).split("\n")[1:]
+    return str(caught.value).partition(": ")[2].split("; ")
 
 
 @pytest.fixture
