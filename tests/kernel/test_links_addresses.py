@@ -126,6 +126,25 @@ def test_an_address_that_is_to_be_deprecated_stays_so(bench, address):
     assert "deprecated" not in info(bench, "v0", address.partition("/")[0])
 
 
+@pytest.mark.parametrize("address", ["10.0.0.1/24", "fd00::1/64"])
+def test_a_lifetime_that_nobody_speaks_of_fits_the_other(bench, address):
+    def left(**more):
+        wanted = {"name": "v0", "addresses": [{"address": address, **more}]}
+        assert bench.run(**wanted)["changed"]
+        assert not bench.run(**wanted)["changed"]
+        seen = info(bench, "v0", address.partition("/")[0])
+        return seen["valid_life_time"], 0 if "deprecated" in seen else seen["preferred_life_time"]
+
+    for given in ({}, {"valid_lft": 1000, "preferred_lft": 500}):
+        bench.run(name="v0", addresses=[])
+        left(**given)
+        assert all(190 < seconds <= 200 for seconds in left(valid_lft=200))
+    assert left(valid_lft=0xFFFFFFFF)[0] == 0xFFFFFFFF
+    assert left(preferred_lft=0)[1] == 0
+    assert left(metric=7) == (0xFFFFFFFF, 0)  # one of IPv4 too, which the kernel shows as preferred
+    assert left(valid_lft=200)[1] == 0
+
+
 def test_every_property_of_an_address(bench):
     wanted = [
         {"address": "10.0.0.1", "peer": "10.0.0.2", "metric": 7, "scope": "link"},

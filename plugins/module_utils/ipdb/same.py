@@ -135,9 +135,8 @@ def address_differences(now: Object, then: Object) -> set[str]:
 
 
 def _same_lifetime(wanted: int, present: int) -> bool:
-    if FOREVER in (wanted, present):
-        return wanted == present
-    return present <= wanted
+    """What is left of a lifetime that runs down is the same wish, as long as something is."""
+    return wanted == present or (FOREVER not in (wanted, present) and 0 < present <= wanted)
 
 
 def same_address(now: Object, then: Object) -> bool:

@@ -12,7 +12,7 @@ from ..netlink.kinds import options as kinds
 from ..netlink.kinds import registry
 from ..netlink.kinds.kind import Kind
 from ..netlink.links import options as kind_options
-from ..netlink.links.addresses import differences
+from ..netlink.links.addresses import differences, merged
 from ..netlink.links.found import STANDING
 from ..netlink.links.wanted import Wanted, WrongLink, check_name, parse_all
 from .picture import Object, Objects, address_key
@@ -378,9 +378,8 @@ def _addresses(wanting: Wanting, item: Item, present: Objects) -> None:
         if now is None:
             wanting.put("addresses", key, one)
         elif differences(given, {"valid_life_time": FOREVER, "preferred_life_time": FOREVER, **now}):
-            merged = {**now, **one}
-            merged = {field: value for field, value in merged.items() if given.get(field) is not False}
-            wanting.put("addresses", key, merged)
+            then = {field: value for field, value in merged(now, one).items() if given.get(field) is not False}
+            wanting.put("addresses", key, then)
     if want.addresses_exact:
         for key in present.keys() - listed:
             wanting.drop("addresses", key)

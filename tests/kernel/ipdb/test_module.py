@@ -82,6 +82,23 @@ def test_an_address_that_is_to_be_deprecated_stays_so(netns, address):
     assert not txn.run(netns, interfaces=[lasting])["changed"]
 
 
+@pytest.mark.parametrize("address", ["10.0.0.1/24", "fd00::1/64"])
+def test_a_lifetime_that_nobody_speaks_of_fits_the_other(netns, address):
+    def left(**more):
+        wanted = [{**BRIDGE, "addresses": [{"address": address, **more}]}]
+        assert txn.run(netns, interfaces=wanted)["changed"]
+        assert not txn.run(netns, interfaces=wanted)["changed"]
+        (seen,) = txn.network(netns)["addresses"]
+        valid = seen.get("valid_life_time", 0xFFFFFFFF)
+        return valid, seen.get("preferred_life_time", valid)
+
+    left(valid_lft=1000, preferred_lft=500)
+    assert all(190 < seconds <= 200 for seconds in left(valid_lft=200))
+    assert left(preferred_lft=0)[1] == 0
+    assert 90 < left(valid_lft=200, preferred_lft=100)[1] <= 100  # where only the preferred lifetime is another
+    assert left(valid_lft=0xFFFFFFFF)[0] == 0xFFFFFFFF
+
+
 IMPORTED = """
 import sys
 from tests.kernel.ipdb import tasks

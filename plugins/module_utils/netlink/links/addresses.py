@@ -49,6 +49,20 @@ def differences(wanted: Address, present: Address) -> set[str]:
     return out
 
 
+def merged(present: Address, wanted: Address) -> t.Dict[str, t.Any]:
+    """An address that is there with what is wanted of it; it cannot be preferred for longer than it is valid.
+
+    Of IPv4, one that is valid for ever is preferred for ever, or not at all.
+    """
+    one = {**present, **wanted}
+    valid = one.get("valid_life_time", FOREVER)
+    preferred = wanted.get("preferred_life_time", address.preferred_left(present))
+    endless = valid == FOREVER and one["family"] == "inet"
+    if preferred is None or preferred > valid or (preferred and endless):
+        preferred = valid
+    return {**one, "preferred_life_time": preferred}
+
+
 class Fate(t.NamedTuple):
     """What happens to the addresses of a link, by their keys."""
 
@@ -74,7 +88,7 @@ def decide(present: Addresses, wanted: Addresses, exact: bool) -> Fate:
         elif differing - IN_PLACE[one["family"]]:
             fate.renewed[key] = wanted[key]
         elif differing:
-            fate.changed[key] = {**one, **wanted[key]}
+            fate.changed[key] = merged(one, wanted[key])
         else:
             fate.kept[key] = one
     return fate
