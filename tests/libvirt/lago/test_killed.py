@@ -228,21 +228,22 @@ def test_the_daemon_is_killed_meanwhile(host: Host, conf: Conf, action: str) -> 
     before = host.look()
     failed = []
     for part in range(PARTS + 1):
-        with host.prefix() as prefix:
-            if action != "up":
-                up(conf)(prefix)
-            if action == "revert":
-                prefix.create_snapshots("x", memory=True)
-            work = {**WORKS, "up": up(conf)}[action]
-            if part == 0:
-                count = questions(host, prefix, work)
-            else:
-                failed.append(questions(host, prefix, work, count * part // (PARTS + 1)) is None)
-        if action != "destroy":
+        with network_of(host.daemon):
             with host.prefix() as prefix:
-                work(prefix)
-            whole(host, conf)
-        gone(host, Prefix.destroy)
+                if action != "up":
+                    up(conf)(prefix)
+                if action == "revert":
+                    prefix.create_snapshots("x", memory=True)
+                work = {**WORKS, "up": up(conf)}[action]
+                if part == 0:
+                    count = questions(host, prefix, work)
+                else:
+                    failed.append(questions(host, prefix, work, count * part // (PARTS + 1)) is None)
+            if action != "destroy":
+                with host.prefix() as prefix:
+                    work(prefix)
+                whole(host, conf)
+            gone(host, Prefix.destroy)
         host.check(before)
     assert any(failed), "what is under way is told that it failed"
 
