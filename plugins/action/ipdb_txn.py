@@ -18,6 +18,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.fleet.hypervisor.plugins.module_utils.plan import some
 
 PAUSE = 0.5  # seconds between two attempts to come in
 ATTEMPT = 5  # seconds that an attempt to connect may take
@@ -108,17 +109,12 @@ def _not_reached(committed: Result, reason: str) -> str:
 
 
 def _taken_back(committed: Result, reason: str) -> Result:
-    sentence, lines = _not_reached(committed, reason), _some(committed["review"])
+    sentence, lines = _not_reached(committed, reason), some(committed["review"])
     return _failure(committed, f"{sentence}, so it took everything back by itself and is as it was: {lines}", True)
 
 
 def _failure(committed: Result, sentence: str, back: bool) -> Result:
     return {**committed, "failed": True, "changed": False, "pending": False, "rolled_back": back, "msg": sentence}
-
-
-def _some(lines: t.Sequence[str], shown: int = 5) -> str:
-    more = len(lines) - shown
-    return ", ".join(lines[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 class Way:

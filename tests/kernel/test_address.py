@@ -24,6 +24,7 @@ WANTED = [
     {"local": "fd02::1", "address": "fd02::2", "prefixlen": 128, "noprefixroute": True, "nodad": True},
     {"local": "fd03::1/64", "nodad": True, "mngtmpaddr": True},
     {"local": "fd04::1/64", "nodad": True, "preferred_life_time": 0},  # deprecated
+    {"local": "10.4.0.1/24", "preferred_life_time": 0},
 ]
 
 

@@ -12,6 +12,7 @@ import glob
 import os
 import shutil
 import typing as t
+from contextlib import suppress
 
 from ..hypervisor.connection import Connection
 from . import files
@@ -29,7 +30,8 @@ FOLDERS = (
 
 def sweep(connection: Connection, setting: t.Callable[[str], str], name: str) -> None:
     """Removes it, of the domain `name`, which does not run. Raises KvmError, OSError."""
-    files.remove(os.path.join(setting("libvirt_run"), f"{name}.pid"))
+    with suppress(PermissionError):  # who is not root may start VMs, and not look into these folders
+        files.remove(os.path.join(setting("libvirt_run"), f"{name}.pid"))
     starts = [os.path.join(setting(key), start) for key, start in FOLDERS]
     tail = f"[0-9]*-{glob.escape(name[:SHORT])}"
     found = [(start, path) for start in starts for path in glob.glob(glob.escape(start) + tail)]

@@ -171,6 +171,7 @@ OBJECTS = {
         address.TABLE,
         lambda found: address.new(found["index"], found),
         address.READ_ONLY,
+        (("deprecated", "preferred_life_time"),),  # nothing is left of it, whatever the message says
     ),
     "route": Object(
         route.decode,

@@ -60,6 +60,8 @@ def merged(present: Address, wanted: Address) -> t.Dict[str, t.Any]:
     endless = valid == FOREVER and one["family"] == "inet"
     if preferred is None or preferred > valid or (preferred and endless):
         preferred = valid
+    if preferred:
+        one.pop("deprecated", None)
     return {**one, "preferred_life_time": preferred}
 
 

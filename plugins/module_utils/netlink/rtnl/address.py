@@ -156,7 +156,7 @@ MORE = frozenset((*PLAIN, *SETTABLE, "flags", "valid_life_time", "preferred_life
 def _more(address: t.Mapping[str, t.Any]) -> bytes:
     if MORE.isdisjoint(address):
         return b""
-    valid, preferred = address.get("valid_life_time"), address.get("preferred_life_time")
+    valid, preferred = address.get("valid_life_time"), preferred_left(address)
     more = {
         "lifetimes": None if valid is None and preferred is None else (valid, preferred),
         "flags": _flags(address) or None,
@@ -194,8 +194,9 @@ def new(index: int, address: str | t.Mapping[str, t.Any], replace: bool = False)
     """Adds an address to a link: "10.0.0.1/24", or a dictionary as `decode` makes it.
 
     Of a dictionary `local` is needed (with its prefix length, or `prefixlen` beside it). What only the kernel sets
-    (`tentative`, `dynamic`, ...) is passed over, so that an address that was read can be put back. `replace` changes
-    lifetimes, metric and flags of an address that is there. Raises ValueError, NetlinkEncodeError.
+    (`tentative`, `dynamic`, ...) is passed over, so that an address that was read can be put back, one that is
+    `deprecated` as such. `replace` changes lifetimes, metric and flags of an address that is there. Raises ValueError,
+    NetlinkEncodeError.
     """
     prefix = prefix_of(address)
     values: t.Mapping[str, t.Any] = {} if isinstance(address, str) else address
