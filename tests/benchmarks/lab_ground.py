@@ -49,8 +49,7 @@ class Ground:
 
     def prefix(self, name: str) -> Prefix:
         settings = {
-            "libvirt_url": self.daemon.uri,
-            "libvirt_logs": str(self.daemon.folder / "log" / "qemu"),
+            **self.daemon.settings(),
             "lease_dir": str(self.folder / "leases"),
             "template_store": str(self.folder / "store"),
         }

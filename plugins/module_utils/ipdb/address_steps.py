@@ -18,7 +18,7 @@ from ..netlink.rtnl import address
 from . import waves
 from .draft import Draft
 from .picture import Key, Object
-from .same import IN_PLACE, address_differences, networks, reordered
+from .same import address_differences, networks, reordered
 
 ABSENT = frozenset((errno.EADDRNOTAVAIL, errno.ENODEV))
 By = t.Dict[int, t.Dict[Key, Object]]
@@ -74,7 +74,7 @@ def _fate(now: Object, then: Object | None) -> str:
     differing = address_differences(now, then)
     if not differing:
         return "keep"
-    return "drop" if differing - IN_PLACE[now["family"]] else "change"
+    return "drop" if differing - address.IN_PLACE[now["family"]] else "change"
 
 
 def _displaced(

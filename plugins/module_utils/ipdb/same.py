@@ -10,6 +10,7 @@ import typing as t
 
 from ..netlink.kinds import options as kinds
 from ..netlink.kinds import registry
+from ..netlink.rtnl.address import FOREVER, same_lifetime
 from .picture import KEYS, Key, Object, Objects, Picture
 
 FIELDS = ("mtu", "address", "txqlen", "group", "ifalias")  # of links, that RTM_SETLINK sets
@@ -106,15 +107,9 @@ def _insisted(found: dict[str, t.Any], part: str, then: Object) -> dict[str, t.A
     return {name: one for name, one in found.items() if f"{part}.{name}" not in free} if free and found else found
 
 
-# What an address that is there can change; anything else takes another one in its place.
-IN_PLACE = {
-    "inet": frozenset(("valid_life_time", "preferred_life_time", "metric")),
-    "inet6": frozenset(("valid_life_time", "preferred_life_time", "metric", "noprefixroute")),
-}
 # What an address has, whether said or not: without them it is one that has none.
 HAD = ("metric", "noprefixroute", "valid_life_time", "preferred_life_time")
 UNTOLD = {"metric": 0, "noprefixroute": False}
-FOREVER = 0xFFFFFFFF
 
 
 def address_differences(now: Object, then: Object) -> set[str]:
@@ -127,16 +122,11 @@ def address_differences(now: Object, then: Object) -> set[str]:
             found.add(name)
     valid: tuple[int, int] = then.get("valid_life_time", FOREVER), now.get("valid_life_time", FOREVER)
     preferred = then.get("preferred_life_time", valid[0]), now.get("preferred_life_time", valid[1])
-    if not _same_lifetime(*valid):
+    if not same_lifetime(*valid):
         found.add("valid_life_time")
-    if not _same_lifetime(*preferred):
+    if not same_lifetime(*preferred):
         found.add("preferred_life_time")
     return found
-
-
-def _same_lifetime(wanted: int, present: int) -> bool:
-    """What is left of a lifetime that runs down is the same wish, as long as something is."""
-    return wanted == present or (FOREVER not in (wanted, present) and 0 < present <= wanted)
 
 
 def same_address(now: Object, then: Object) -> bool:

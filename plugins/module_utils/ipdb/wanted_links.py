@@ -15,6 +15,7 @@ from ..netlink.links import options as kind_options
 from ..netlink.links.addresses import differences, merged
 from ..netlink.links.found import STANDING
 from ..netlink.links.wanted import Wanted, WrongLink, check_name, parse_all
+from ..netlink.rtnl.address import FOREVER
 from .picture import Object, Objects, address_key
 from .wanting import Wanting
 
@@ -383,6 +384,3 @@ def _addresses(wanting: Wanting, item: Item, present: Objects) -> None:
     if want.addresses_exact:
         for key in present.keys() - listed:
             wanting.drop("addresses", key)
-
-
-FOREVER = 0xFFFFFFFF

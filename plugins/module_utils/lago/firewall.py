@@ -9,7 +9,7 @@ import json
 import shlex
 import typing as t
 
-from .errors import CommandError, LagoError
+from .errors import CommandError
 from .utils import run_command
 
 LIMIT = 30  # seconds
@@ -19,7 +19,7 @@ IPTABLES, FAMILIES = ("iptables", "ip6tables"), ("ip", "ip6")
 
 
 def remove_rules(bridge: str, subnets: t.Collection[str]) -> None:
-    """Those that name the bridge, or one of the subnets (`10.80.0.0/24`). Raises LagoError.
+    """Those that name the bridge, or one of the subnets (`10.80.0.0/24`). Raises CommandError.
 
     A tool that is not installed has no rules.
     """
@@ -75,4 +75,4 @@ def _said(argv: t.Sequence[str]) -> str:
 def _run(argv: t.Sequence[str]) -> None:
     done = run_command(argv, timeout=LIMIT)
     if done:
-        raise LagoError(f"{' '.join(argv)}: {done.err.decode(errors='replace').strip()}")
+        raise CommandError(f"{' '.join(argv)}: {done.err.decode(errors='replace').strip()}")

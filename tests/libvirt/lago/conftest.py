@@ -26,10 +26,7 @@ class Host:
     def __init__(self, daemon: Daemon, folder: Path) -> None:
         self.daemon, self.folder = daemon, folder
         self.settings = {
-            "libvirt_url": daemon.uri,
-            "libvirt_logs": str(daemon.folder / "log" / "qemu"),
-            "libvirt_lib": str(daemon.folder / "lib" / "qemu"),
-            "libvirt_run": str(daemon.folder / "run" / "qemu"),
+            **daemon.settings(),
             "lease_dir": str(folder / "leases"),
             "template_store": str(folder / "store"),
             "template_repos": str(folder / "repos"),

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import typing as t
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 from ansible_collections.fleet.hypervisor.plugins.module_utils.hypervisor.connection import Connection
@@ -27,7 +27,8 @@ from tests.libvirt.lago.inside import network_of
 
 Work = t.Callable[[Prefix], t.Any]
 RECORDS = 100  # more than any of these actions writes
-PARTS = 4  # of an action, between which libvirtd is killed
+PARTS = 4  # of an action or a call, between which libvirtd is killed
+DOWN = 0.3  # seconds until it comes again
 
 
 def killed(host: Host, at: int, work: Work) -> bool:
@@ -226,15 +227,12 @@ def test_the_daemon_is_killed_and_comes_again(host: Host, conf: Conf) -> None:
 def test_the_daemon_is_killed_meanwhile(host: Host, conf: Conf, action: str) -> None:
     """Before some of the questions that it is asked; what fails then is done again, and ends whole or gone."""
     before = host.look()
+    work = {**WORKS, "up": up(conf)}[action]
     failed = []
     for part in range(PARTS + 1):
         with network_of(host.daemon):
             with host.prefix() as prefix:
-                if action != "up":
-                    up(conf)(prefix)
-                if action == "revert":
-                    prefix.create_snapshots("x", memory=True)
-                work = {**WORKS, "up": up(conf)}[action]
+                prepare(prefix, conf, action)
                 if part == 0:
                     count = questions(host, prefix, work)
                 else:
@@ -248,20 +246,43 @@ def test_the_daemon_is_killed_meanwhile(host: Host, conf: Conf, action: str) -> 
     assert any(failed), "what is under way is told that it failed"
 
 
+def prepare(prefix: Prefix, conf: Conf, action: str) -> None:
+    """Makes what the action starts from."""
+    if action != "up":
+        up(conf)(prefix)
+    if action == "revert":
+        prefix.create_snapshots("x", memory=True)
+
+
+Question = t.Tuple[str, str]  # the class of libvirt-python's object, and the method
+
+
+@contextmanager
+def questions_by(around: t.Callable[[Question, t.Callable[[], t.Any]], t.Any]) -> t.Iterator[None]:
+    """What libvirtd is asked, `around` asks."""
+    asking = Connection.ask_of
+
+    def ask(self: Connection, thing: t.Any, method: str, *arguments: t.Any) -> t.Any:
+        return around((type(thing).__name__, method), lambda: asking(self, thing, method, *arguments))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "ask_of", ask)
+        yield
+
+
 def questions(host: Host, prefix: Prefix, work: Work, at: int = 0) -> int | None:
     """How many questions libvirtd is asked, which is killed before number `at` and comes again; None: work failed."""
-    asking, lock, numbers = Connection.ask_of, threading.Lock(), itertools.count(1)
-    again = threading.Timer(0.3, host.daemon.start)
+    lock, numbers = threading.Lock(), itertools.count(1)
+    again = threading.Timer(DOWN, host.daemon.start)
 
-    def ask(self: Connection, *arguments: t.Any) -> t.Any:
+    def counted(_unused: Question, ask: t.Callable[[], t.Any]) -> t.Any:
         with lock:
             if next(numbers) == at:
                 host.daemon.kill()
                 again.start()
-        return asking(self, *arguments)
+        return ask()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Connection, "ask_of", ask)
+    with questions_by(counted):
         try:
             work(prefix)
         except (ChangeFailed, KvmError) as error:
@@ -273,18 +294,18 @@ def questions(host: Host, prefix: Prefix, work: Work, at: int = 0) -> int | None
     return next(numbers)
 
 
-# What libvirtd does for longest, by the action, the class of libvirt-python's object, and the method.
+# What libvirtd does for longest, by the action.
 CALLS = [
-    ("up", "virNetwork", "create"),
-    ("up", "virDomain", "create"),
-    ("revert", "virConnect", "restoreFlags"),
-    ("destroy", "virDomain", "destroy"),
-    ("destroy", "virNetwork", "destroy"),
+    ("up", ("virNetwork", "create")),
+    ("up", ("virDomain", "create")),
+    ("revert", ("virConnect", "restoreFlags")),
+    ("destroy", ("virDomain", "destroy")),
+    ("destroy", ("virNetwork", "destroy")),
 ]
 
 
-@pytest.mark.parametrize(("action", "kind", "method"), CALLS)
-def test_the_daemon_is_killed_in_a_call(host: Host, conf: Conf, action: str, kind: str, method: str) -> None:
+@pytest.mark.parametrize(("action", "call"), CALLS)
+def test_the_daemon_is_killed_in_a_call(host: Host, conf: Conf, action: str, call: Question) -> None:
     """After parts of the time that it takes; done again the lab is whole, and it goes with what libvirtd forgot."""
     before = host.look()
     work = {**WORKS, "up": up(conf)}[action]
@@ -292,14 +313,11 @@ def test_the_daemon_is_killed_in_a_call(host: Host, conf: Conf, action: str, kin
     for part in range(PARTS):
         with network_of(host.daemon):
             with host.prefix() as prefix:
-                if action != "up":
-                    up(conf)(prefix)
-                if action == "revert":
-                    prefix.create_snapshots("x", memory=True)
+                prepare(prefix, conf, action)
                 if part == 0:
-                    took = length(prefix, work, kind, method)
+                    took = length(prefix, work, call)
                 else:
-                    struck(host, prefix, work, kind, method, took * part / PARTS)
+                    struck(host, prefix, work, call, took * part / PARTS)
             if action != "destroy" or part % 2:
                 with host.prefix() as prefix:
                     (up(conf) if action == "destroy" else work)(prefix)
@@ -308,45 +326,42 @@ def test_the_daemon_is_killed_in_a_call(host: Host, conf: Conf, action: str, kin
         host.check(before)
 
 
-def length(prefix: Prefix, work: Work, kind: str, method: str) -> float:
-    """Seconds that the first call of a method of objects of that class takes."""
-    asking, took = Connection.ask_of, []
+def length(prefix: Prefix, work: Work, call: Question) -> float:
+    """Seconds that the first such call takes."""
+    took = []
 
-    def ask(self: Connection, thing: t.Any, asked: str, *arguments: t.Any) -> t.Any:
+    def timed(question: Question, ask: t.Callable[[], t.Any]) -> t.Any:
         begun = time.monotonic()
         try:
-            return asking(self, thing, asked, *arguments)
+            return ask()
         finally:
-            if (type(thing).__name__, asked) == (kind, method):
+            if question == call:
                 took.append(time.monotonic() - begun)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Connection, "ask_of", ask)
+    with questions_by(timed):
         work(prefix)
     return took[0]
 
 
-def struck(host: Host, prefix: Prefix, work: Work, kind: str, method: str, delay: float) -> None:
+def struck(host: Host, prefix: Prefix, work: Work, call: Question, delay: float) -> None:
     """Kills libvirtd so many seconds after the first such call was begun; it comes again."""
-    asking, lock = Connection.ask_of, threading.Lock()
+    lock = threading.Lock()
     strikes: list[threading.Timer] = []
 
-    def ask(self: Connection, thing: t.Any, asked: str, *arguments: t.Any) -> t.Any:
+    def watched(question: Question, ask: t.Callable[[], t.Any]) -> t.Any:
         with lock:
-            if (type(thing).__name__, asked) == (kind, method) and not strikes:
+            if question == call and not strikes:
                 strikes.append(threading.Timer(delay, strike, [host]))
                 strikes[0].start()
-        return asking(self, thing, asked, *arguments)
+        return ask()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Connection, "ask_of", ask)
-        with suppress(ChangeFailed, KvmError):  # the call may have been answered before
-            work(prefix)
+    with questions_by(watched), suppress(ChangeFailed, KvmError):  # the call may have been answered before
+        work(prefix)
     (one,) = strikes
     one.join()
 
 
 def strike(host: Host) -> None:
     host.daemon.kill()
-    time.sleep(0.3)
+    time.sleep(DOWN)
     host.daemon.start()

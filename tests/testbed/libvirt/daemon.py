@@ -20,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 
+FOLDERS = {"logs": "log", "lib": "lib", "run": "run"}  # of QEMU's driver, by what Lago's settings call them
 START_LIMIT = 30.0  # seconds; an idle machine needs 0.2 to 0.7
 
 # /sys is mounted anew, to show the links of the new network namespace; the tree of cgroups has to be below it again.
@@ -80,6 +81,11 @@ class Daemon:
         except BaseException:
             self.stop()
             raise
+
+    def settings(self) -> dict[str, str]:
+        """Lago's, by which a lab finds this daemon and its folders."""
+        folders = {f"libvirt_{name}": str(self.folder / place / "qemu") for name, place in FOLDERS.items()}
+        return {"libvirt_url": self.uri, **folders}
 
     def _prepare(self) -> None:
         for name in ("lib", "cache", "log", "run"):

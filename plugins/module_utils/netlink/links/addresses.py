@@ -17,24 +17,12 @@ if t.TYPE_CHECKING:
 Address = t.Mapping[str, t.Any]
 Addresses = t.Dict[t.Tuple[t.Any, ...], Address]
 
-# What an address that is there can change; anything else takes another one in its place.
-IN_PLACE = {
-    "inet": frozenset(("valid_life_time", "preferred_life_time", "metric")),
-    "inet6": frozenset(("valid_life_time", "preferred_life_time", "metric", "noprefixroute")),
-}
 FOREVER = address.FOREVER
 
 
 def key_of(found: Address) -> tuple[t.Any, ...]:
     """Of an address whose texts are the kernel's: found there, or parsed (wanted.py)."""
     return found["local"], found["prefixlen"], found.get("address")
-
-
-def same_lifetime(wanted: int, present: int) -> bool:
-    """A lifetime runs down: what is left of it is the same wish."""
-    if FOREVER in (wanted, present):
-        return wanted == present
-    return 0 < present <= wanted
 
 
 def differences(wanted: Address, present: Address) -> set[str]:
@@ -44,7 +32,7 @@ def differences(wanted: Address, present: Address) -> set[str]:
         present = {**present, "preferred_life_time": address.preferred_left(present)}
     for field, value in wanted.items():
         now = present.get(field, False if value is False else None)
-        if now != value and not (field.endswith("_life_time") and same_lifetime(value, now)):
+        if now != value and not (field.endswith("_life_time") and address.same_lifetime(value, now)):
             out.add(field)
     return out
 
@@ -87,7 +75,7 @@ def decide(present: Addresses, wanted: Addresses, exact: bool) -> Fate:
         differing = differences(wanted[key], one) if key in wanted else None
         if differing is None:
             (fate.dropped if exact else fate.kept)[key] = one
-        elif differing - IN_PLACE[one["family"]]:
+        elif differing - address.IN_PLACE[one["family"]]:
             fate.renewed[key] = wanted[key]
         elif differing:
             fate.changed[key] = merged(one, wanted[key])

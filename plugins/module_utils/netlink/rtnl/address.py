@@ -41,6 +41,12 @@ FLAGS = {
 SETTABLE = ("nodad", "optimistic", "home", "mngtmpaddr", "noprefixroute", "autojoin")
 FLAG_NUMBERS = {name: number for number, name in FLAGS.items()}
 
+# What an address that is there can change; anything else takes another one in its place.
+IN_PLACE = {
+    "inet": frozenset(("valid_life_time", "preferred_life_time", "metric")),
+    "inet6": frozenset(("valid_life_time", "preferred_life_time", "metric", "noprefixroute")),
+}
+
 PROTOCOLS = {0: "unspecified", 1: "kernel_lo", 2: "kernel_ra", 3: "kernel_ll"}
 SCOPE = enum(U8, SCOPES)
 
@@ -119,6 +125,11 @@ def preferred_left(found: t.Mapping[str, t.Any]) -> int | None:
     Of one of IPv4 that is valid for ever the kernel says that it is preferred for ever, though it is deprecated.
     """
     return 0 if found.get("deprecated") else found.get("preferred_life_time")
+
+
+def same_lifetime(wanted: int, present: int) -> bool:
+    """What is left of a lifetime that runs down is the same wish, as long as something is."""
+    return wanted == present or (FOREVER not in (wanted, present) and 0 < present <= wanted)
 
 
 def dump(index: int = 0, family: int = AF_UNSPEC) -> Request:
